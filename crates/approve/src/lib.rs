@@ -1,0 +1,1 @@
+//! Lambda: hold a release at a gate until its policy agrees.

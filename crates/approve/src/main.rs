@@ -1,0 +1,3 @@
+//! The `approve` function as a Lambda executable.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Lambda: deploy or delete a CloudFormation stack.

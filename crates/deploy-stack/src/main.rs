@@ -1,0 +1,3 @@
+//! The `deploy-stack` function as a Lambda executable.
+
+fn main() {}

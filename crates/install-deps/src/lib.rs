@@ -1,0 +1,1 @@
+//! Lambda: install a source tree's dependencies.

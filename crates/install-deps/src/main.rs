@@ -1,0 +1,3 @@
+//! The `install-deps` function as a Lambda executable.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Lambda: run end-to-end tests against a deployed stack.

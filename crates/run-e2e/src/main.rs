@@ -1,0 +1,3 @@
+//! The `run-e2e` function as a Lambda executable.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Lambda: run a project's own checks and package its outputs.

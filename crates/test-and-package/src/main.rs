@@ -1,0 +1,3 @@
+//! The `test-and-package` function as a Lambda executable.
+
+fn main() {}

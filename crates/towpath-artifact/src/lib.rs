@@ -1,0 +1,1 @@
+//! S3 object, zip archive, directory tree: bounded, deterministic.

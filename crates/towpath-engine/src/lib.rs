@@ -1,0 +1,1 @@
+//! A pipeline: definition, executions, scheduling; sans I/O.

@@ -1,0 +1,1 @@
+//! A CodePipeline job: event, parameters, outcome, exactly one report.

@@ -1,0 +1,1 @@
+//! CloudFormation: observed state to next step, change sets, root cause.

@@ -1,0 +1,1 @@
+//! Run a build tool: clean environment, deadline, process group, output tail.
