@@ -7,11 +7,20 @@
 mod apigateway;
 mod caller;
 mod cloudformation;
+mod cloudwatch;
 mod codepipeline;
 mod error;
+mod fidelity;
+mod identity;
 #[allow(dead_code, reason = "services use what they need")]
 mod input;
 mod lambda;
+mod logs;
+mod s3;
+mod server;
+mod sns;
+mod ssm;
+mod sts;
 mod world;
 
 pub use caller::Caller;

@@ -9,8 +9,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::apigateway::ApiGateway;
 use crate::cloudformation::CloudFormation;
+use crate::cloudwatch::CloudWatch;
 use crate::codepipeline::CodePipeline;
+use crate::fidelity::Fidelity;
+use crate::identity::Identity;
 use crate::lambda::Lambda;
+use crate::logs::Logs;
+use crate::s3::S3;
+use crate::sns::Sns;
+use crate::ssm::Ssm;
+use crate::sts::Sts;
 
 /// How a loopback is to behave.
 #[derive(Debug, Clone)]
@@ -65,20 +73,44 @@ pub struct World {
     pub(crate) apigateway: ApiGateway,
     pub(crate) cloudformation: CloudFormation,
     pub(crate) codepipeline: CodePipeline,
-    // The core helper adds: identity, s3, sts, logs, sns, cloudwatch, ssm, fidelity.
-    //
-    // Contracts between services (all `pub(crate)`):
-    //   fidelity.executed(&str) / .simulated(&str) / .refused(&str)
-    //   identity.put_role(name, RoleDefinition{ arn, trust: Value, policies: Vec<Value> }) ; identity.delete_role(name)
-    //   identity.assume(role_arn_or_name, session_name, session_policy: Option<Value>) -> Result<Credentials{access_key_id, secret_access_key, session_token, expiration_ms}, AwsError>
-    //   identity.authorize(&Caller, action: &str, resource: &str) -> Result<(), AwsError>
-    //   s3.create_bucket(name) / delete_bucket(name) (BucketNotEmpty when it is not) / put(bucket,key,Bytes)->Stored{version_id,etag} /
-    //   s3.get(bucket,key,version: Option<&str>) -> Result<Object{bytes: Bytes, version_id, etag, path}, AwsError> / exists(bucket)
-    //   logs.append(group, stream, line)  -- a function's output; also a plain file <state_dir>/logs/<group>/<stream>.log
-    //   sns.call("Publish", {TopicArn, Subject, Message})
+    pub(crate) cloudwatch: CloudWatch,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) identity: Identity,
+    pub(crate) logs: Logs,
+    pub(crate) s3: S3,
+    pub(crate) sns: Sns,
+    pub(crate) ssm: Ssm,
+    pub(crate) sts: Sts,
 }
 
 impl World {
+    /// A world with nothing in it, that will be served at `port`.
+    pub(crate) fn new(settings: Settings, port: u16) -> Self {
+        let state = settings.state_dir.clone();
+        Self {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            control_token: uuid::Uuid::new_v4().simple().to_string(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            lambda: Lambda::default(),
+            apigateway: ApiGateway::default(),
+            cloudformation: CloudFormation::default(),
+            codepipeline: CodePipeline::default(),
+            cloudwatch: CloudWatch::default(),
+            fidelity: Fidelity::default(),
+            identity: Identity::new(&settings.account),
+            logs: Logs::new(state.join("logs")),
+            s3: S3::new(state.join("s3")),
+            sns: Sns::default(),
+            ssm: Ssm::default(),
+            sts: Sts::default(),
+            settings: Settings {
+                port: Some(port),
+                ..settings
+            },
+        }
+    }
+
     /// An ARN in this region and account.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!(

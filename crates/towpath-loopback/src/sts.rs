@@ -1,0 +1,24 @@
+//! STS: who am I, and another role's session.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{AwsError, Caller, World};
+
+/// The service's state.
+#[derive(Default)]
+pub(crate) struct Sts {}
+
+impl Sts {
+    /// Answers one operation.
+    pub(crate) async fn call(
+        &self,
+        _world: &Arc<World>,
+        _caller: &Caller,
+        operation: &str,
+        _input: Value,
+    ) -> Result<Value, AwsError> {
+        Err(AwsError::unknown_operation("sts", operation))
+    }
+}
