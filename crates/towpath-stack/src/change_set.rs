@@ -1,0 +1,401 @@
+//! Change sets: made, read, executed and discarded by ARN.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
+
+use crate::step::Kind;
+use crate::{Fault, StackError};
+
+/// What a stack is to become.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The template, in its body or at an address.
+    pub template: TemplateSource,
+    /// Each parameter's value.
+    pub parameters: BTreeMap<String, ParameterValue>,
+    /// Each tag's value; empty leaves the stack's tags as they are.
+    pub tags: BTreeMap<String, String>,
+    /// The capabilities that the caller acknowledges.
+    pub capabilities: Vec<String>,
+    /// The role that CloudFormation assumes.
+    pub role: Option<String>,
+}
+
+/// Where the template is.
+#[derive(Debug, Clone)]
+pub enum TemplateSource {
+    /// Its text, at most [`BODY_LIMIT`] bytes.
+    Body(String),
+    /// An S3 address.
+    Url(String),
+}
+
+impl Default for TemplateSource {
+    fn default() -> Self {
+        Self::Body(String::new())
+    }
+}
+
+/// The longest template that travels in a request, in bytes
+/// (AWS: CloudFormation quotas, "template body size in a request").
+pub const BODY_LIMIT: usize = 51_200;
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// It is given.
+    Given(String),
+    /// The stack keeps the one it has.
+    Previous,
+}
+
+/// A change set that was made, by its ARN and that of its stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The change set.
+    pub change_set: String,
+    /// The stack.
+    pub stack: String,
+}
+
+/// How making a change set ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Making {
+    /// It is being computed.
+    Made(Created),
+    /// The service found at once that nothing changes, as some engines do.
+    NothingToDo,
+}
+
+/// Asks for a change set. With a `name` that exists already, because an earlier delivery of the
+/// same job made it, that one is taken.
+pub async fn create(
+    client: &Client,
+    stack: &str,
+    name: &str,
+    kind: Kind,
+    desired: &Desired,
+) -> Result<Making, StackError> {
+    let mut request = client
+        .create_change_set()
+        .stack_name(stack)
+        .change_set_name(name)
+        .client_token(name)
+        .change_set_type(match kind {
+            Kind::Create => ChangeSetType::Create,
+            Kind::Update => ChangeSetType::Update,
+        })
+        .set_role_arn(desired.role.clone());
+    request = match &desired.template {
+        TemplateSource::Body(text) => request.template_body(text),
+        TemplateSource::Url(url) => request.template_url(url),
+    };
+    for (key, value) in &desired.parameters {
+        let parameter = Parameter::builder().parameter_key(key);
+        request = request.parameters(match value {
+            ParameterValue::Given(value) => parameter.parameter_value(value).build(),
+            ParameterValue::Previous => parameter.use_previous_value(true).build(),
+        });
+    }
+    for (key, value) in &desired.tags {
+        request = request.tags(Tag::builder().key(key).value(value).build());
+    }
+    for capability in &desired.capabilities {
+        request = request.capabilities(Capability::from(capability.as_str()));
+    }
+    match request.send().await {
+        Ok(answer) => Ok(Making::Made(Created {
+            change_set: answer.id().unwrap_or(name).to_owned(),
+            stack: answer.stack_id().unwrap_or(stack).to_owned(),
+        })),
+        Err(error) => {
+            let error = StackError::call("create change set for stack", stack, &error);
+            if error.code() == Some("AlreadyExistsException") {
+                return adopt(client, stack, name).await.map(Making::Made);
+            }
+            if error.fault() == Fault::Refused && is_empty_reason(error.message()) {
+                return Ok(Making::NothingToDo);
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn adopt(client: &Client, stack: &str, name: &str) -> Result<Created, StackError> {
+    let answer = client
+        .describe_change_set()
+        .stack_name(stack)
+        .change_set_name(name)
+        .send()
+        .await
+        .map_err(|error| StackError::call("describe change set", name, &error))?;
+    Ok(Created {
+        change_set: answer.change_set_id().unwrap_or(name).to_owned(),
+        stack: answer.stack_id().unwrap_or(stack).to_owned(),
+    })
+}
+
+/// What has become of a change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Still being computed.
+    Pending,
+    /// It can be executed.
+    Ready,
+    /// It changes nothing.
+    Empty,
+    /// It was executed already, or is being executed.
+    Executed,
+    /// The stack has changed since, or the change set is gone: plan afresh.
+    Obsolete,
+    /// It could not be computed, for this reason.
+    Failed(String),
+}
+
+/// Reads a change set's `Status`, `ExecutionStatus` and `StatusReason`.
+///
+/// Emptiness is told by status and reason together: a change of outputs alone has no resource
+/// changes and can be executed.
+pub fn verdict(status: &str, execution: &str, reason: &str) -> Verdict {
+    match (status, execution) {
+        (_, "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE" | "EXECUTE_FAILED") => Verdict::Executed,
+        ("CREATE_PENDING" | "CREATE_IN_PROGRESS", _) => Verdict::Pending,
+        ("CREATE_COMPLETE", "AVAILABLE") => Verdict::Ready,
+        // Complete and not yet available: it becomes so by itself.
+        ("CREATE_COMPLETE", "UNAVAILABLE") => Verdict::Pending,
+        ("FAILED", _) if is_empty_reason(reason) => Verdict::Empty,
+        ("FAILED", _) => Verdict::Failed(reason.to_owned()),
+        _ => Verdict::Obsolete,
+    }
+}
+
+/// The texts by which CloudFormation says that nothing changes.
+fn is_empty_reason(reason: &str) -> bool {
+    reason.starts_with("The submitted information didn't contain changes.")
+        || reason.starts_with("No updates are to be performed")
+}
+
+/// The changes that a change set makes, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Resources that are made.
+    pub added: usize,
+    /// Resources that are changed in place.
+    pub modified: usize,
+    /// Resources that are, or may be, replaced.
+    pub replaced: usize,
+    /// Resources that go.
+    pub removed: usize,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.added, "added"),
+            (self.modified, "changed"),
+            (self.replaced, "replaced"),
+            (self.removed, "removed"),
+        ];
+        let mut any = false;
+        for (count, word) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{}{count} {word}", if any { ", " } else { "" })?;
+            any = true;
+        }
+        if any {
+            Ok(())
+        } else {
+            f.write_str("outputs or settings only")
+        }
+    }
+}
+
+/// Reads a change set by ARN: what has become of it, and what it changes.
+pub async fn read(
+    client: &Client,
+    change_set: &str,
+    stack: &str,
+) -> Result<(Verdict, Changes), StackError> {
+    let mut changes = Changes::default();
+    let mut next = None;
+    loop {
+        let answer = match client
+            .describe_change_set()
+            .change_set_name(change_set)
+            .stack_name(stack)
+            .set_next_token(next.take())
+            .send()
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = StackError::call("describe change set", change_set, &error);
+                return if is_gone(&error) {
+                    Ok((Verdict::Obsolete, changes))
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        for change in answer
+            .changes()
+            .iter()
+            .filter_map(|change| change.resource_change())
+        {
+            count(
+                &mut changes,
+                change.action().map_or("", |action| action.as_str()),
+                change
+                    .replacement()
+                    .map_or("", |replacement| replacement.as_str()),
+            );
+        }
+        next = answer.next_token().map(str::to_owned);
+        if next.is_none() {
+            let verdict = verdict(
+                answer.status().map_or("", |status| status.as_str()),
+                answer
+                    .execution_status()
+                    .map_or("", |status| status.as_str()),
+                answer.status_reason().unwrap_or(""),
+            );
+            return Ok((verdict, changes));
+        }
+    }
+}
+
+fn is_gone(error: &StackError) -> bool {
+    matches!(
+        error.code(),
+        Some("ChangeSetNotFound" | "ChangeSetNotFoundException")
+    )
+}
+
+fn count(changes: &mut Changes, action: &str, replacement: &str) {
+    match (action, replacement) {
+        ("Add" | "Import", _) => changes.added += 1,
+        ("Remove", _) => changes.removed += 1,
+        (_, "True" | "Conditional") => changes.replaced += 1,
+        _ => changes.modified += 1,
+    }
+}
+
+/// Executes a change set. `token` marks every event of the operation, and makes a second call with
+/// the same token harmless.
+pub async fn execute(
+    client: &Client,
+    change_set: &str,
+    stack: &str,
+    token: &str,
+) -> Result<(), StackError> {
+    match client
+        .execute_change_set()
+        .change_set_name(change_set)
+        .stack_name(stack)
+        .client_request_token(token)
+        .send()
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = StackError::call("execute change set", change_set, &error);
+            // The operation that carries our token is ours: an earlier call took effect.
+            if error.code() == Some("TokenAlreadyExistsException") {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Deletes a change set that will not be executed. One that is gone already is fine.
+pub async fn discard(client: &Client, change_set: &str, stack: &str) -> Result<(), StackError> {
+    match client
+        .delete_change_set()
+        .change_set_name(change_set)
+        .stack_name(stack)
+        .send()
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = StackError::call("delete change set", change_set, &error);
+            if is_gone(&error) { Ok(()) } else { Err(error) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_set_is_judged_by_status_and_reason() {
+        let no_changes = "The submitted information didn't contain changes. Submit different \
+                          information to create a change set.";
+        for (status, execution, reason, expected) in [
+            ("CREATE_PENDING", "UNAVAILABLE", "", Verdict::Pending),
+            ("CREATE_IN_PROGRESS", "UNAVAILABLE", "", Verdict::Pending),
+            ("CREATE_COMPLETE", "UNAVAILABLE", "", Verdict::Pending),
+            ("CREATE_COMPLETE", "AVAILABLE", "", Verdict::Ready),
+            (
+                "CREATE_COMPLETE",
+                "AVAILABLE",
+                "[WARN] --include-property-values option can return incomplete ChangeSet data",
+                Verdict::Ready,
+            ),
+            ("FAILED", "UNAVAILABLE", no_changes, Verdict::Empty),
+            (
+                "FAILED",
+                "UNAVAILABLE",
+                "No updates are to be performed.",
+                Verdict::Empty,
+            ),
+            (
+                "FAILED",
+                "UNAVAILABLE",
+                "Transform failed: No updates are to be performed.",
+                Verdict::Failed("Transform failed: No updates are to be performed.".into()),
+            ),
+            ("CREATE_COMPLETE", "OBSOLETE", "", Verdict::Obsolete),
+            (
+                "CREATE_COMPLETE",
+                "EXECUTE_IN_PROGRESS",
+                "",
+                Verdict::Executed,
+            ),
+            ("CREATE_COMPLETE", "EXECUTE_COMPLETE", "", Verdict::Executed),
+            ("CREATE_COMPLETE", "EXECUTE_FAILED", "", Verdict::Executed),
+            ("DELETE_COMPLETE", "UNAVAILABLE", "", Verdict::Obsolete),
+        ] {
+            assert_eq!(
+                verdict(status, execution, reason),
+                expected,
+                "{status} {execution}"
+            );
+        }
+    }
+
+    #[test]
+    fn changes_are_counted_by_what_they_do() {
+        let mut changes = Changes::default();
+        for (action, replacement) in [
+            ("Add", ""),
+            ("Modify", "False"),
+            ("Modify", "True"),
+            ("Modify", "Conditional"),
+            ("Remove", ""),
+            ("Dynamic", ""),
+        ] {
+            count(&mut changes, action, replacement);
+        }
+        assert_eq!(
+            changes.to_string(),
+            "1 added, 2 changed, 2 replaced, 1 removed"
+        );
+        assert_eq!(Changes::default().to_string(), "outputs or settings only");
+    }
+}

@@ -1,0 +1,142 @@
+//! What can go wrong between us and CloudFormation.
+
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+
+/// What kind of trouble an error is, by which a caller decides whether to wait, to mend or to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Too many calls: the same call may succeed later.
+    Throttled,
+    /// The credentials do not allow the call.
+    Denied,
+    /// The request is wrong, or does not fit the stack's state.
+    Refused,
+    /// The service could not be reached, or failed by itself.
+    Unavailable,
+}
+
+/// A failure to read or change a stack.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StackError {
+    /// A call was answered with an error, or not at all.
+    #[error("failed to {operation} `{subject}`: {message} ({code})")]
+    Call {
+        /// What was being done, such as `describe stack`.
+        operation: &'static str,
+        /// The stack or change set.
+        subject: String,
+        /// AWS's error code, or `NoAnswer`.
+        code: String,
+        /// AWS's own words.
+        message: String,
+        /// What kind of trouble it is.
+        fault: Fault,
+    },
+    /// The service answered with something that this version cannot read.
+    #[error("failed to understand stack `{stack}`: {what}")]
+    Unreadable {
+        /// The stack.
+        stack: String,
+        /// What was not understood.
+        what: String,
+    },
+}
+
+impl StackError {
+    /// An SDK error in our words. Takes what `operation` was being done to `subject`.
+    pub fn call<E>(operation: &'static str, subject: &str, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let metadata = error.as_service_error();
+        let code = metadata.and_then(ProvideErrorMetadata::code);
+        let message = metadata
+            .and_then(ProvideErrorMetadata::message)
+            .map_or_else(|| no_answer(error), str::to_owned);
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        Self::Call {
+            operation,
+            subject: subject.to_owned(),
+            code: code.unwrap_or("NoAnswer").to_owned(),
+            message,
+            fault: fault(code, status),
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Call { fault, .. } => *fault,
+            Self::Unreadable { .. } => Fault::Refused,
+        }
+    }
+
+    /// AWS's error code, when the service answered.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Call { code, .. } => Some(code),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// AWS's own words, or ours.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Call { message, .. } => message,
+            Self::Unreadable { what, .. } => what,
+        }
+    }
+}
+
+fn no_answer<E>(error: &SdkError<E>) -> String {
+    match error {
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) => failure.as_connector_error().map_or_else(
+            || "the request could not be sent".to_owned(),
+            |cause| format!("the request could not be sent: {cause}"),
+        ),
+        SdkError::ConstructionFailure(_) => "the request could not be built".to_owned(),
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) | _ => {
+            "the answer could not be read".to_owned()
+        }
+    }
+}
+
+fn fault(code: Option<&str>, status: Option<u16>) -> Fault {
+    match code {
+        Some("Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "SlowDown") => {
+            Fault::Throttled
+        }
+        Some(
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "ExpiredToken"
+            | "SignatureDoesNotMatch",
+        ) => Fault::Denied,
+        Some(_) if status.is_some_and(|status| status < 500) => Fault::Refused,
+        _ => Fault::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, fault};
+
+    #[test]
+    fn a_code_and_a_status_tell_the_kind_of_trouble() {
+        for (code, status, expected) in [
+            (Some("Throttling"), Some(400), Fault::Throttled),
+            (Some("AccessDenied"), Some(403), Fault::Denied),
+            (Some("ValidationError"), Some(400), Fault::Refused),
+            (Some("InternalFailure"), Some(500), Fault::Unavailable),
+            (None, Some(503), Fault::Unavailable),
+            (None, None, Fault::Unavailable),
+        ] {
+            assert_eq!(fault(code, status), expected, "{code:?} {status:?}");
+        }
+    }
+}
