@@ -1,0 +1,119 @@
+//! Where a symbolic link leads, as the kernel would follow it, without a file system.
+//!
+//! Judging the text of the target is not enough: with `here -> .`, `up -> here/..` looks like the
+//! root of the tree and is the directory above it. So links on the way are followed.
+
+use std::collections::HashMap;
+
+/// As many links as Linux follows on one path before it says `ELOOP`.
+const LONGEST_CHAIN: usize = 40;
+
+/// The links of a tree: path within it (parts joined by `/`) to target as written.
+pub(crate) type Links = HashMap<String, String>;
+
+/// Whether following `link` could end outside the tree. A link in a circle ends nowhere, and one
+/// to nothing in nothing: both stay.
+pub(crate) fn leaves(links: &Links, link: &str) -> bool {
+    let Some(target) = links.get(link) else {
+        return false;
+    };
+    let mut at: Vec<&str> = link.split('/').collect();
+    at.pop();
+    // Parts still to walk, the next one last.
+    let mut ahead: Vec<&str> = Vec::new();
+    if !enter(target, &mut ahead) {
+        return true;
+    }
+    let mut followed = 1;
+    while let Some(part) = ahead.pop() {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if at.pop().is_none() {
+                    return true;
+                }
+            }
+            part => {
+                at.push(part);
+                if let Some(target) = links.get(&at.join("/")) {
+                    followed += 1;
+                    if followed > LONGEST_CHAIN {
+                        return false;
+                    }
+                    at.pop();
+                    if !enter(target, &mut ahead) {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+    false
+}
+
+/// Puts a target's parts ahead; `false` if it starts over from the root of the file system.
+fn enter<'a>(target: &'a str, ahead: &mut Vec<&'a str>) -> bool {
+    ahead.extend(target.rsplit('/'));
+    !target.starts_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_as_the_kernel_does() {
+        let links: Links = [
+            ("inside", "a/b"),
+            ("a/up", "../c"),
+            ("root", "."),
+            ("a/root", ".."),
+            ("dangling", "no/such/thing"),
+            ("circle", "circle"),
+            ("ping", "pong"),
+            ("pong", "ping"),
+            ("dip", "a/../a/b"),
+            ("absolute", "/etc/passwd"),
+            ("parent", ".."),
+            ("a/far", "../../etc"),
+            ("here", "."),
+            ("hidden", "here/.."),
+            ("chain", "a/root/.."),
+            ("through", "absolute/x"),
+            ("deep/er/link", "../../../x"),
+        ]
+        .into_iter()
+        .map(|(link, target)| (link.to_owned(), target.to_owned()))
+        .collect();
+        let cases = [
+            ("inside", false),
+            ("a/up", false),
+            ("root", false),
+            ("a/root", false),
+            ("dangling", false),
+            ("circle", false),
+            ("ping", false),
+            ("dip", false),
+            ("absolute", true),
+            ("parent", true),
+            ("a/far", true),
+            ("hidden", true),
+            ("chain", true),
+            ("through", true),
+            ("deep/er/link", true),
+        ];
+        for (link, expected) in cases {
+            assert_eq!(leaves(&links, link), expected, "{link}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_doubles_at_every_step_ends() {
+        let mut links = Links::new();
+        links.insert("l0".into(), "x".into());
+        for step in 1..60 {
+            links.insert(format!("l{step}"), format!("l{0}/../l{0}", step - 1));
+        }
+        assert!(!leaves(&links, "l59"));
+    }
+}
