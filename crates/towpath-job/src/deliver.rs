@@ -1,0 +1,313 @@
+//! Delivering a report: the only calls to `PutJobSuccessResult` and `PutJobFailureResult`.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_codepipeline::Client;
+use aws_sdk_codepipeline::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails};
+use lambda_runtime::Diagnostic;
+
+use crate::event::JobId;
+use crate::failure::{self, Failure, FailureType};
+use crate::report::{self, Report};
+
+/// The pause before a report is tried again, doubled each time. The SDK has retried by then.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How a job was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Success was reported.
+    Succeeded,
+    /// A continuation was reported.
+    Continued,
+    /// Failure was reported.
+    Failed,
+    /// CodePipeline had a result for the job already: the event was delivered twice, or the
+    /// pipeline has given the job up.
+    Already,
+}
+
+/// Why no report reached CodePipeline. This is all that a function tells Lambda of.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The event has no job id, so there is nothing to report about and nobody to report to.
+    #[error(
+        "the event has no job id at `CodePipeline.job`.`id` (it is {found}): this function is to be invoked by a Lambda action of CodePipeline"
+    )]
+    NoJobId {
+        /// What the event is, without its values.
+        found: String,
+    },
+    /// CodePipeline does not know the job.
+    #[error(
+        "CodePipeline in {region} does not know job {id}: the event belongs to another Region or account, is made up, or the job is long gone ({message})"
+    )]
+    UnknownJob {
+        /// The job.
+        id: JobId,
+        /// Where it was reported.
+        region: String,
+        /// What the service said.
+        message: String,
+    },
+    /// The function's role may not report.
+    #[error(
+        "the function's role may not report job {id}: {message}; it needs codepipeline:PutJobSuccessResult and codepipeline:PutJobFailureResult on resource \"*\""
+    )]
+    Denied {
+        /// The job.
+        id: JobId,
+        /// What the service said.
+        message: String,
+    },
+    /// The service refused, or could not be reached until Lambda's deadline.
+    #[error("failed to report job {id}: {message}")]
+    Undelivered {
+        /// The job.
+        id: JobId,
+        /// What the service said, or why it could not be reached.
+        message: String,
+    },
+}
+
+impl From<ReportError> for Diagnostic {
+    fn from(error: ReportError) -> Self {
+        let error_type = match error {
+            ReportError::NoJobId { .. } => "Towpath.NoJobId",
+            ReportError::UnknownJob { .. } => "Towpath.UnknownJob",
+            ReportError::Denied { .. } => "Towpath.ReportDenied",
+            ReportError::Undelivered { .. } => "Towpath.ReportUndelivered",
+        };
+        Self {
+            error_type: error_type.to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+/// What a refused call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The job has a result already.
+    Already,
+    /// Try again.
+    Transient,
+    /// The content was refused; another report may be taken.
+    Content,
+    /// The job is not known.
+    Unknown,
+    /// A permission is missing.
+    Denied,
+    /// Nothing can be done.
+    Final,
+}
+
+/// Judges a refusal by the service's error code; without one the service did not answer.
+fn judge(code: Option<&str>, kind: FailureType) -> Refusal {
+    match code {
+        Some("InvalidJobStateException") => Refusal::Already,
+        Some("JobNotFoundException") => Refusal::Unknown,
+        Some("ValidationException" | "OutputVariablesSizeExceededException") => Refusal::Content,
+        _ => match kind {
+            FailureType::SystemUnavailable => Refusal::Transient,
+            FailureType::PermissionError => Refusal::Denied,
+            FailureType::JobFailed
+            | FailureType::ConfigurationError
+            | FailureType::RevisionOutOfSync
+            | FailureType::RevisionUnavailable => Refusal::Final,
+        },
+    }
+}
+
+/// Delivers a report, again and again while the service does not answer, until `until`.
+///
+/// A success whose content the service refuses is reported as a failure, because a job that is
+/// never settled holds its pipeline up for 20 minutes.
+pub(crate) async fn deliver(
+    client: &Client,
+    id: &JobId,
+    mut report: Report,
+    until: Instant,
+) -> Result<Settled, ReportError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (refusal, message) = match send(client, id, &report).await {
+            Ok(settled) => return Ok(settled),
+            Err(refused) => refused,
+        };
+        match refusal {
+            Refusal::Already => {
+                tracing::info!(%message, "the job has a result already");
+                return Ok(Settled::Already);
+            }
+            Refusal::Transient if Instant::now() + pause < until => {
+                tracing::warn!(%message, "the report was not taken, trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Refusal::Content if !matches!(report, Report::Failed { .. }) => {
+                tracing::error!(%message, "the report was refused, failing the job");
+                report = report::failed(&Failure::job(format!(
+                    "CodePipeline refused the report of this action's success: {message}"
+                )));
+            }
+            Refusal::Unknown => {
+                return Err(ReportError::UnknownJob {
+                    id: id.clone(),
+                    region: client
+                        .config()
+                        .region()
+                        .map_or_else(|| "an unknown Region".to_owned(), ToString::to_string),
+                    message,
+                });
+            }
+            Refusal::Denied => {
+                return Err(ReportError::Denied {
+                    id: id.clone(),
+                    message,
+                });
+            }
+            Refusal::Transient | Refusal::Content | Refusal::Final => {
+                return Err(ReportError::Undelivered {
+                    id: id.clone(),
+                    message,
+                });
+            }
+        }
+    }
+}
+
+/// One call.
+async fn send(client: &Client, id: &JobId, report: &Report) -> Result<Settled, (Refusal, String)> {
+    match report {
+        Report::Done { summary, variables } => {
+            let mut call = client
+                .put_job_success_result()
+                .job_id(id.as_str())
+                .set_execution_details(details(summary.as_deref(), None));
+            for (name, value) in variables.iter() {
+                call = call.output_variables(name, value);
+            }
+            call.send().await.map_err(|error| refused(&error))?;
+            Ok(Settled::Succeeded)
+        }
+        Report::Continue {
+            token,
+            summary,
+            percent,
+        } => {
+            client
+                .put_job_success_result()
+                .job_id(id.as_str())
+                .continuation_token(token)
+                .set_execution_details(details(summary.as_deref(), *percent))
+                .send()
+                .await
+                .map_err(|error| refused(&error))?;
+            Ok(Settled::Continued)
+        }
+        Report::Failed {
+            kind,
+            message,
+            external_id,
+        } => {
+            let details = FailureDetails::builder()
+                .r#type(kind.as_str().into())
+                .message(message)
+                .set_external_execution_id(external_id.clone())
+                .build()
+                .expect("type and message are set");
+            client
+                .put_job_failure_result()
+                .job_id(id.as_str())
+                .failure_details(details)
+                .send()
+                .await
+                .map_err(|error| refused(&error))?;
+            Ok(Settled::Failed)
+        }
+    }
+}
+
+fn details(summary: Option<&str>, percent: Option<i32>) -> Option<ExecutionDetails> {
+    (summary.is_some() || percent.is_some()).then(|| {
+        ExecutionDetails::builder()
+            .set_summary(summary.map(str::to_owned))
+            .set_percent_complete(percent)
+            .build()
+    })
+}
+
+fn refused<E>(error: &SdkError<E>) -> (Refusal, String)
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let code = error.as_service_error().and_then(|service| service.code());
+    let mut refusal = judge(code, failure::aws_kind(error));
+    // A 5xx may come from something in between, with no code that says so.
+    if refusal == Refusal::Final
+        && error
+            .raw_response()
+            .is_some_and(|response| response.status().is_server_error())
+    {
+        refusal = Refusal::Transient;
+    }
+    (refusal, failure::aws_cause(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_by_table() {
+        for (code, kind, expected) in [
+            (
+                Some("InvalidJobStateException"),
+                FailureType::JobFailed,
+                Refusal::Already,
+            ),
+            (
+                Some("JobNotFoundException"),
+                FailureType::JobFailed,
+                Refusal::Unknown,
+            ),
+            (
+                Some("ValidationException"),
+                FailureType::JobFailed,
+                Refusal::Content,
+            ),
+            (
+                Some("OutputVariablesSizeExceededException"),
+                FailureType::JobFailed,
+                Refusal::Content,
+            ),
+            (
+                Some("ThrottlingException"),
+                FailureType::SystemUnavailable,
+                Refusal::Transient,
+            ),
+            (None, FailureType::SystemUnavailable, Refusal::Transient),
+            (
+                Some("AccessDeniedException"),
+                FailureType::PermissionError,
+                Refusal::Denied,
+            ),
+            (Some("Strange"), FailureType::JobFailed, Refusal::Final),
+        ] {
+            assert_eq!(judge(code, kind), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_an_id_is_told_apart_in_the_metrics() {
+        let diagnostic = Diagnostic::from(ReportError::NoJobId {
+            found: "an empty object".to_owned(),
+        });
+        assert_eq!(diagnostic.error_type, "Towpath.NoJobId");
+        assert!(diagnostic.error_message.contains("an empty object"));
+    }
+}

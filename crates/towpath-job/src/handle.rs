@@ -1,0 +1,303 @@
+//! One event from beginning to end: read, step, report.
+//!
+//! The step runs as a task of its own, so that a panic comes back as an error and a step that
+//! blocks its thread cannot keep the report from being sent.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use aws_types::SdkConfig;
+use serde_json::Value;
+use tokio::task::JoinError;
+use tokio::time::{timeout, timeout_at};
+use tracing::{Instrument, Span, field};
+
+use crate::action::Action;
+use crate::artifact::ArtifactLocation;
+use crate::budget::{self, Bound, Budget};
+use crate::deliver::{ReportError, Settled, deliver};
+use crate::event::{self, Event, JobId};
+use crate::failure::{Failure, chain};
+use crate::job::{Job, Standing, sse, store_config};
+use crate::parameters::{self, Common, duration};
+use crate::report::{self, Next, Report};
+use crate::spill;
+use crate::token::{self, Read, Token, Written};
+
+/// Handles one job event: does a step of the action and reports it exactly once.
+///
+/// `deadline` is when Lambda ends the invocation. `aws` is the function's own configuration; the
+/// job's artifacts are reached with the credentials in the event. An error means that CodePipeline
+/// could not be told anything.
+pub async fn handle<A: Action>(
+    action: &Arc<A>,
+    payload: Value,
+    deadline: SystemTime,
+    aws: &SdkConfig,
+) -> Result<Settled, ReportError> {
+    let Some(id) = event::job_id(&payload) else {
+        let error = ReportError::NoJobId {
+            found: event::describe(&payload),
+        };
+        tracing::error!(action = A::NAME, "{error}");
+        return Err(error);
+    };
+    let span = tracing::info_span!("job", job.id = %id, action = A::NAME, attempt = field::Empty);
+    settle(action, id, &payload, deadline, aws)
+        .instrument(span)
+        .await
+}
+
+/// Everything that happens to a job with an id.
+async fn settle<A: Action>(
+    action: &Arc<A>,
+    id: JobId,
+    payload: &Value,
+    deadline: SystemTime,
+    aws: &SdkConfig,
+) -> Result<Settled, ReportError> {
+    let started = Instant::now();
+    let now = SystemTime::now();
+    let end = started + deadline.duration_since(now).unwrap_or_default();
+    // The limits that hold even when nothing is known of the job's own timeout.
+    let outer = budget::divide(now, deadline, deadline);
+    let (report, secrets) = match event::read(payload) {
+        Ok(event) => {
+            let secrets = event
+                .credentials
+                .as_ref()
+                .map(event::ArtifactCredentials::values)
+                .unwrap_or_default();
+            let work = tokio::spawn(
+                work(
+                    Arc::clone(action),
+                    id.clone(),
+                    event,
+                    now,
+                    deadline,
+                    aws.clone(),
+                )
+                .in_current_span(),
+            );
+            (watch::<A>(work, started, outer).await, secrets)
+        }
+        Err(error) => (
+            report::failed(&Failure::job(format!(
+                "the job event cannot be read: {error}"
+            ))),
+            Vec::new(),
+        ),
+    };
+    let report = report::redact(report, &secrets);
+    log(&report, started);
+    let client = aws_sdk_codepipeline::Client::new(aws);
+    let settled = deliver(&client, &id, report, end).await;
+    if let Err(error) = &settled {
+        tracing::error!("{error}");
+    }
+    settled
+}
+
+/// Waits for the work, and makes a report of its panic or of its silence.
+async fn watch<A: Action>(
+    mut work: tokio::task::JoinHandle<Report>,
+    started: Instant,
+    budget: Budget,
+) -> Report {
+    if let Ok(ended) = timeout_at((started + budget.last).into(), &mut work).await {
+        return ended.unwrap_or_else(|error| report::failed(&crashed(A::NAME, error)));
+    }
+    // The step does not even yield. Its task ends when it does, if it does.
+    work.abort();
+    report::failed(&overran(A::NAME, budget))
+}
+
+/// The failure of a task that did not end by itself.
+fn crashed(action: &str, error: JoinError) -> Failure {
+    let cause = match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "it gave no reason".to_owned()),
+        Err(error) => error.to_string(),
+    };
+    Failure::job(format!("the {action} function panicked: {cause}"))
+        .with_hint("this is a defect of the function; its log says where, under this job's id")
+}
+
+/// The failure of a step that was given up.
+fn overran(action: &str, budget: Budget) -> Failure {
+    let allowed = duration::render(budget.soft);
+    match budget.bound {
+        Bound::Timeout => report::timed_out(budget.soft, ": its last step was given up"),
+        Bound::Lambda => Failure::job(format!(
+            "{action} was given up after {allowed}, shortly before Lambda's time-out of the function"
+        ))
+        .with_hint("give the function a longer Timeout (Lambda's limit is 900 seconds), or do less in one action"),
+    }
+}
+
+/// Reads what there is to read, does the step, and decides what to report. Never fails: every
+/// error is a report.
+async fn work<A: Action>(
+    action: Arc<A>,
+    id: JobId,
+    event: Event,
+    now: SystemTime,
+    lambda_deadline: SystemTime,
+    aws: SdkConfig,
+) -> Report {
+    match attempt(&action, id, event, now, lambda_deadline, &aws).await {
+        Ok(report) => report,
+        Err(failure) => report::failed(&failure),
+    }
+}
+
+async fn attempt<A: Action>(
+    action: &Arc<A>,
+    id: JobId,
+    event: Event,
+    now: SystemTime,
+    lambda_deadline: SystemTime,
+    aws: &SdkConfig,
+) -> Result<Report, Failure> {
+    let begun = Instant::now();
+    let store = towpath_aws::s3(&store_config(&event, aws));
+    let encryption = sse(event.encryption_key.as_ref());
+    let declared = event.outputs.names();
+    let place = event
+        .outputs
+        .located
+        .first()
+        .or(event.inputs.located.first())
+        .map(|artifact| artifact.location.clone());
+
+    let previous = match &event.token {
+        Some(text) => Some(resume(text, A::NAME, &store).await?),
+        None => None,
+    };
+    let number = previous
+        .as_ref()
+        .map_or(1, |token| token.attempt.saturating_add(1));
+    Span::current().record("attempt", number);
+    let (common, parameters) =
+        parameters::parse::<A::Parameters>(&event.user_parameters, &event.outputs.located)?;
+    let token = next_token(A::NAME, &id, previous.as_ref(), number, common, now);
+
+    let budget = budget::divide(now, lambda_deadline, token.deadline);
+    if budget.soft.is_zero() {
+        return Err(match budget.bound {
+            Bound::Timeout => report::timed_out(
+                token
+                    .deadline
+                    .duration_since(token.started_at)
+                    .unwrap_or_default(),
+                "",
+            ),
+            Bound::Lambda => overran(A::NAME, budget),
+        });
+    }
+    let standing = Standing {
+        origin: token.origin.clone(),
+        attempt: number,
+        started_at: token.started_at,
+        action_deadline: token.deadline,
+        deadline: begun + budget.soft,
+    };
+    let job = Job::new(id, event, previous, parameters, standing, aws);
+    tracing::info!(budget = %duration::render(budget.soft), "step started");
+
+    let outcome = match timeout(
+        budget.hard.saturating_sub(begun.elapsed()),
+        action.step(&job),
+    )
+    .await
+    {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => {
+            tracing::debug!(error = %chain(&error), "step failed");
+            return Err(error.into());
+        }
+        Err(_) => return Err(overran(A::NAME, budget)),
+    };
+    match report::judge(outcome, &declared, common, token, SystemTime::now()) {
+        Next::Report(report) => Ok(report),
+        Next::Continue(token, progress) => {
+            let text = keep(&token, place.as_ref(), &store, &encryption).await?;
+            Ok(report::continued(text, &progress))
+        }
+    }
+}
+
+/// The token that the step would hand on, but for its state.
+fn next_token(
+    action: &str,
+    id: &JobId,
+    previous: Option<&Token>,
+    attempt: u32,
+    common: Common,
+    now: SystemTime,
+) -> Token {
+    let started_at = previous.map_or(now, |token| token.started_at);
+    Token {
+        action: action.to_owned(),
+        origin: previous.map_or_else(|| id.clone(), |token| token.origin.clone()),
+        attempt,
+        started_at,
+        deadline: previous.map_or(now + common.timeout, |token| token.deadline),
+        state: Value::Null,
+    }
+}
+
+/// Reads the token of the step before, and its state if that lies elsewhere.
+async fn resume(text: &str, action: &str, store: &aws_sdk_s3::Client) -> Result<Token, Failure> {
+    match token::read(text, action)? {
+        Read::Whole(token) => Ok(token),
+        Read::Pointer { token, at, sha256 } => {
+            let bytes = spill::get(store, &at).await?;
+            Ok(token::complete(token, &at, &sha256, &bytes)?)
+        }
+    }
+}
+
+/// Makes the token's text, after putting its state elsewhere if it is too long.
+async fn keep(
+    token: &Token,
+    place: Option<&ArtifactLocation>,
+    store: &aws_sdk_s3::Client,
+    encryption: &crate::artifact::Encryption,
+) -> Result<String, Failure> {
+    match token::write(token, place)? {
+        Written::Inline(text) => Ok(text),
+        Written::Spill { token, at, bytes } => {
+            spill::put(store, &at, encryption, bytes).await?;
+            Ok(token)
+        }
+    }
+}
+
+/// The job's one line in the log.
+fn log(report: &Report, started: Instant) {
+    let took = started.elapsed();
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match report {
+        Report::Done { summary, variables } => tracing::info!(
+            milliseconds,
+            variables = variables.len(),
+            "job succeeded: {}",
+            summary.as_deref().unwrap_or("no summary")
+        ),
+        Report::Continue {
+            summary, percent, ..
+        } => tracing::info!(
+            milliseconds,
+            percent,
+            "job continues: {}",
+            summary.as_deref().unwrap_or("no summary")
+        ),
+        Report::Failed { kind, message, .. } => {
+            tracing::warn!(milliseconds, kind = kind.as_str(), "job failed: {message}");
+        }
+    }
+}

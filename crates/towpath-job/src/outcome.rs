@@ -1,0 +1,115 @@
+//! What one step of an action came to.
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::variables::Variables;
+
+/// What one step of an action came to.
+///
+/// A token and variables cannot be reported together, so they cannot be built together.
+#[must_use = "an unreported outcome hangs the pipeline until its timeout"]
+#[derive(Debug)]
+pub enum Outcome {
+    /// The action is finished, and every declared output has been published.
+    Done {
+        /// One line for the console, cut to 2,048 characters.
+        summary: String,
+        /// What later actions may refer to as `#{namespace.name}`.
+        variables: Variables,
+        /// One for each declared output artifact: without them the outcome becomes a failure.
+        receipts: Vec<Receipt>,
+    },
+    /// The action is still at work: CodePipeline is to call again with this state.
+    Continue {
+        /// What the next step needs to go on without repeating what has been done. It is
+        /// versioned, and spilled to S3 when it is too long for a token, by the run loop.
+        state: Value,
+        /// What to show meanwhile.
+        progress: Progress,
+    },
+    /// The action has failed.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// A success with a summary only.
+    pub fn done(summary: impl Into<String>) -> Self {
+        Self::Done {
+            summary: summary.into(),
+            variables: Variables::default(),
+            receipts: Vec::new(),
+        }
+    }
+}
+
+/// The proof that an output artifact was written. Whoever uploads it makes it, after the upload.
+#[must_use = "without its receipts an outcome cannot be a success"]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    name: String,
+}
+
+impl Receipt {
+    /// The named output artifact has been published to its location.
+    pub fn published(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+
+    /// The artifact's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How far an action has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// 0 to 100, when it is known.
+    pub percent: Option<u8>,
+    /// One line for the console, cut to 2,048 characters.
+    pub summary: String,
+}
+
+impl Progress {
+    /// Progress whose share of the whole is not known.
+    pub fn new(summary: impl Into<String>) -> Self {
+        Self {
+            percent: None,
+            summary: summary.into(),
+        }
+    }
+}
+
+/// The names in `declared` for which there is no receipt.
+pub(crate) fn unpublished<'a>(declared: &'a [String], receipts: &[Receipt]) -> Vec<&'a str> {
+    declared
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !receipts.iter().any(|receipt| receipt.name == *name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpublished_by_table() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (declared, published, expected) in [
+            (&[][..], &[][..], &[][..]),
+            (&["A"], &["A"], &[]),
+            (&["A", "B"], &["B"], &["A"]),
+            (&["A"], &["a"], &["A"]),
+            (&["A"], &["A", "A", "C"], &[]),
+        ] {
+            let receipts: Vec<_> = published.iter().map(|n| Receipt::published(*n)).collect();
+            assert_eq!(
+                unpublished(&names(declared), &receipts),
+                expected,
+                "declared {declared:?}, published {published:?}"
+            );
+        }
+    }
+}

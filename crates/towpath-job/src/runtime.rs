@@ -1,0 +1,185 @@
+//! The Lambda side of a function: logs, and the loop over the Runtime API.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+use crate::action::Action;
+use crate::event::{self, JobId};
+use crate::handle::handle;
+
+/// How many settled jobs an environment remembers.
+const REMEMBERED: usize = 64;
+
+/// Runs an action as a Lambda function, until Lambda ends the process.
+///
+/// A function that starts tools calls `towpath_tool::seal_process` first.
+pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
+    start_log();
+    let action = Arc::new(action);
+    let aws = towpath_aws::sdk_config().await;
+    let settled = Settled::default();
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        let (action, aws, settled) = (&action, &aws, &settled);
+        async move {
+            let id = event::job_id(&event.payload);
+            // Lambda delivers at least once. The report would be refused, so spare the work.
+            if let Some(id) = id.as_ref().filter(|id| settled.contains(id)) {
+                tracing::info!(job.id = %id, action = A::NAME, "the job was settled here before");
+                return Ok(());
+            }
+            let deadline = event.context.deadline();
+            handle(action, event.payload, deadline, aws).await?;
+            if let Some(id) = id {
+                settled.insert(id);
+            }
+            Ok::<(), crate::ReportError>(())
+        }
+    }))
+    .await
+}
+
+/// The jobs that this process has settled, the latest last.
+#[derive(Default)]
+struct Settled(Mutex<VecDeque<JobId>>);
+
+impl Settled {
+    fn contains(&self, id: &JobId) -> bool {
+        self.lock().contains(id)
+    }
+
+    fn insert(&self, id: JobId) {
+        let mut ids = self.lock();
+        if ids.len() == REMEMBERED {
+            ids.pop_front();
+        }
+        ids.push_back(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<JobId>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Text,
+}
+
+/// JSON in Lambda and wherever `AWS_LAMBDA_LOG_FORMAT` asks for it; text when that says so.
+fn format(log_format: Option<&str>, in_lambda: bool) -> Format {
+    match log_format {
+        Some(format) if format.eq_ignore_ascii_case("json") => Format::Json,
+        Some(format) if format.eq_ignore_ascii_case("text") => Format::Text,
+        _ if in_lambda => Format::Json,
+        _ => Format::Text,
+    }
+}
+
+/// The filter: `AWS_LAMBDA_LOG_LEVEL` for our own code. Libraries are held at warnings, because
+/// their finer levels print requests, and with them the event and credentials.
+fn filter(level: Option<&str>) -> String {
+    let level = match level.map(str::to_ascii_lowercase).as_deref() {
+        Some("trace") => "trace",
+        Some("debug") => "debug",
+        Some("warn") => "warn",
+        Some("error" | "fatal") => "error",
+        _ => "info",
+    };
+    let libraries = if level == "error" { "error" } else { "warn" };
+    let own = [
+        "towpath",
+        "approve",
+        "deploy_stack",
+        "install_deps",
+        "run_e2e",
+        "test_and_package",
+    ];
+    // A target matches by prefix, so `towpath` stands for all the library crates.
+    own.iter().fold(libraries.to_owned(), |filter, target| {
+        format!("{filter},{target}={level}")
+    })
+}
+
+/// Starts the log, and has panics logged as everything else is. Does nothing when there is a log
+/// already.
+fn start_log() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let format = format(
+        variable("AWS_LAMBDA_LOG_FORMAT").as_deref(),
+        variable("AWS_LAMBDA_FUNCTION_NAME").is_some(),
+    );
+    let filter = EnvFilter::new(filter(variable("AWS_LAMBDA_LOG_LEVEL").as_deref()));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false);
+    // Lambda itself puts the time beside a line of text; a JSON line carries its own.
+    let started = match format {
+        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Text => log.without_time().try_init(),
+    };
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(
+                place = place.as_deref().unwrap_or("unknown"),
+                backtrace = %std::backtrace::Backtrace::force_capture(),
+                "panic: {}",
+                panic.payload_as_str().unwrap_or("no reason given")
+            );
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_by_table() {
+        for (given, in_lambda, expected) in [
+            (None, true, Format::Json),
+            (None, false, Format::Text),
+            (Some("JSON"), false, Format::Json),
+            (Some("Text"), true, Format::Text),
+            (Some("odd"), true, Format::Json),
+        ] {
+            assert_eq!(format(given, in_lambda), expected, "{given:?} {in_lambda}");
+        }
+    }
+
+    #[test]
+    fn libraries_never_log_more_than_warnings() {
+        for (level, libraries, own) in [
+            (None, "warn,", "towpath=info"),
+            (Some("TRACE"), "warn,", "towpath=trace"),
+            (Some("DEBUG"), "warn,", "deploy_stack=debug"),
+            (Some("ERROR"), "error,", "approve=error"),
+            (Some("nonsense"), "warn,", "towpath=info"),
+        ] {
+            let got = filter(level);
+            assert!(got.starts_with(libraries), "{level:?}: {got}");
+            assert!(got.contains(own), "{level:?}: {got}");
+            EnvFilter::try_new(&got).unwrap_or_else(|error| panic!("{level:?}: {error}"));
+        }
+    }
+
+    #[test]
+    fn the_oldest_settled_jobs_are_forgotten() {
+        let settled = Settled::default();
+        let id = |n: usize| JobId::new(format!("job-{n}")).unwrap();
+        for n in 0..=REMEMBERED {
+            settled.insert(id(n));
+        }
+        assert!(!settled.contains(&id(0)));
+        assert!(settled.contains(&id(1)));
+        assert!(settled.contains(&id(REMEMBERED)));
+    }
+}
