@@ -1,0 +1,250 @@
+//! Why an installation failed, and what CodePipeline is told.
+
+use std::{io, path::PathBuf};
+
+use towpath_artifact::{ArtifactError, Blame};
+use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_tool::ToolError;
+
+use crate::detect::DetectError;
+
+/// Why the action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The job has not what the action needs.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// Not exactly one output artifact; the names of those there are.
+    #[error("install-deps makes one output artifact, but the action declares {}", declared(.0))]
+    Outputs(Vec<String>),
+    /// No directory for the job.
+    #[error("no room for the job: {0}")]
+    Workspace(#[source] io::Error),
+    /// The source could not be fetched, or the result not be published.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// It is not clear what is to be installed.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The package manager failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// The tree could not be read or taken apart.
+    #[error("failed to collect what was installed at `{path}`")]
+    Tree {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn declared(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        let message = chain(&error);
+        match error {
+            InstallError::Job(error) => error.into(),
+            InstallError::Outputs(_) => Self::configuration(message)
+                .with_hint("give the action one OutputArtifacts entry, such as Dependencies"),
+            InstallError::Workspace(error) | InstallError::Tree { source: error, .. } => {
+                let failure = Self::job(message);
+                match error.kind() {
+                    io::ErrorKind::StorageFull => {
+                        failure.with_hint("raise the function's ephemeral storage")
+                    }
+                    _ => failure,
+                }
+            }
+            InstallError::Artifact(error) => {
+                let failure = Self::new(kind_of_blame(error.blame()), message);
+                with_hint(failure, error.hint())
+            }
+            InstallError::Detect(error) => Self::configuration(message).with_hint(error.hint()),
+            InstallError::Tool(error) => {
+                let failure =
+                    Self::new(kind_of_tool(&error), error.cause()).with_output(told(error.tail()));
+                with_hint(
+                    failure,
+                    hint(error.tail()).map(Into::into).or_else(|| error.hint()),
+                )
+            }
+        }
+    }
+}
+
+fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+fn kind_of_blame(blame: Blame) -> FailureType {
+    match blame {
+        Blame::Permission => FailureType::PermissionError,
+        Blame::Definition => FailureType::ConfigurationError,
+        Blame::Revision => FailureType::RevisionUnavailable,
+        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
+        Blame::Service => FailureType::SystemUnavailable,
+    }
+}
+
+/// A missing program is a matter of the function's image, the rest of the project.
+fn kind_of_tool(error: &ToolError) -> FailureType {
+    match error {
+        ToolError::NotFound { .. } => FailureType::ConfigurationError,
+        _ => FailureType::JobFailed,
+    }
+}
+
+/// The output without what npm says after every failure: how it is used, that there is a newer one, and where in
+/// the job's directory, gone by then, its log lies.
+fn told(tail: &str) -> String {
+    let is_usage = |line: &&str| line.starts_with("npm error Usage:");
+    let is_noise = |line: &&str| {
+        line.starts_with("npm notice") || line.starts_with("npm error A complete log of this run")
+    };
+    let lines = tail.lines().filter(|line| !is_noise(line));
+    lines
+        .take_while(|line| !is_usage(line))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What the managers' own messages leave out.
+fn hint(tail: &str) -> Option<&'static str> {
+    let signs = [
+        (
+            "npm error code EUSAGE",
+            "package.json and the lock file disagree: run `npm install` and commit package-lock.json",
+        ),
+        (
+            "npm error code E401",
+            "the registry asks for credentials: give the function npm_config_userconfig with an .npmrc",
+        ),
+        (
+            "npm error code E404",
+            "no such package or version in the registry; a private one needs npm_config_registry or an .npmrc",
+        ),
+        (
+            "npm error code EINTEGRITY",
+            "a package is not what the lock file was made from: do not install it; look at the registry first",
+        ),
+        ("No module named pip", "install pip in the function's image"),
+        (
+            "No matching distribution found",
+            "no such version for this Python and platform; a private index needs PIP_INDEX_URL",
+        ),
+    ];
+    signs
+        .iter()
+        .find(|(sign, _)| tail.contains(sign))
+        .map(|(_, hint)| *hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn npm_s_usage_does_not_bury_the_cause() {
+        let told_by_npm = "npm error code EUSAGE\nnpm error Missing: a@1 from lock file\nnpm error\nnpm error Usage:\n\
+            npm error npm ci\nnpm notice New minor version\nnpm error A complete log of this run can be found in: /x";
+        for (given, expected) in [
+            (
+                told_by_npm,
+                "npm error code EUSAGE\nnpm error Missing: a@1 from lock file\nnpm error",
+            ),
+            (
+                "npm error a\nnpm notice b\nnpm error c",
+                "npm error a\nnpm error c",
+            ),
+            (
+                "ERROR: No matching distribution",
+                "ERROR: No matching distribution",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(told(given), expected);
+        }
+    }
+
+    #[test]
+    fn each_cause_has_its_failure_type_and_a_hint() {
+        let exit = |tail: &str| {
+            InstallError::from(ToolError::Exit {
+                command: "npm ci".into(),
+                code: 1,
+                tail: tail.into(),
+            })
+        };
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        for (error, kind, message, hint) in [
+            (
+                InstallError::Outputs(vec!["A".into(), "B".into()]),
+                FailureType::ConfigurationError,
+                "install-deps makes one output artifact, but the action declares A, B",
+                "OutputArtifacts",
+            ),
+            (
+                ToolError::NotFound {
+                    program: "npm".into(),
+                    path: "/bin".into(),
+                }
+                .into(),
+                FailureType::ConfigurationError,
+                "`npm` was not found on the search path /bin",
+                "install `npm`",
+            ),
+            (
+                exit("npm error code EUSAGE"),
+                FailureType::JobFailed,
+                "`npm ci` failed with exit code 1",
+                "disagree",
+            ),
+            (
+                exit("npm error code ENOSPC"),
+                FailureType::JobFailed,
+                "`npm ci` failed with exit code 1",
+                "disk is full",
+            ),
+            (
+                InstallError::Workspace(full()),
+                FailureType::JobFailed,
+                "no room for the job",
+                "ephemeral storage",
+            ),
+            (
+                DetectError::NoDirectory {
+                    directory: "web".into(),
+                }
+                .into(),
+                FailureType::ConfigurationError,
+                "the source has no directory `web`",
+                "relative to the root",
+            ),
+            (
+                JobError::NoArtifacts { direction: "input" }.into(),
+                FailureType::ConfigurationError,
+                "the action has no input artifact",
+                "InputArtifacts",
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.kind, kind, "{failure:?}");
+            assert!(failure.message.starts_with(message), "{failure:?}");
+            assert!(
+                failure.hint.as_deref().unwrap_or_default().contains(hint),
+                "{failure:?}"
+            );
+        }
+    }
+}
