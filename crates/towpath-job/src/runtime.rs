@@ -101,6 +101,7 @@ fn filter(level: Option<&str>) -> String {
         "install_deps",
         "run_e2e",
         "test_and_package",
+        "tool", // the output of build tools, see towpath-tool
     ];
     // A target matches by prefix, so `towpath` stands for all the library crates.
     own.iter().fold(libraries.to_owned(), |filter, target| {
