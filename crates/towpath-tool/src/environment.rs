@@ -7,7 +7,7 @@
 //! 3. HOME, TMPDIR and every cache, inside the job's [`Workspace`];
 //! 4. `CI=true` and what keeps tools from asking questions or calling home;
 //! 5. `TOWPATH_TOOL_RUN`, the mark by which processes that a tool leaves behind are found;
-//! 6. last, and over all of these, what the [`Command`](crate::Command) asks for.
+//! 6. last, and over all of these, what the [`Command`] asks for.
 //!
 //! `TOWPATH_TOOL_CACHE` (an absolute path), set in the *function's* environment, moves the caches there, so that
 //! they outlive the job. A laptop sets it; in AWS it stays unset, since a build could leave something in the cache for
