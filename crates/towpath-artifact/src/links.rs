@@ -59,6 +59,8 @@ fn enter<'a>(target: &'a str, ahead: &mut Vec<&'a str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -115,5 +117,42 @@ mod tests {
             links.insert(format!("l{step}"), format!("l{0}/../l{0}", step - 1));
         }
         assert!(!leaves(&links, "l59"));
+    }
+
+    /// A tree of three directories and up to five links, wherever they lead.
+    fn any_links() -> impl Strategy<Value = Vec<(String, String)>> {
+        let place = prop::sample::select(vec!["", "a/", "a/b/"]);
+        let name = prop::sample::select(vec!["l", "m", "n"]);
+        let part = prop::sample::select(vec![".", "..", "a", "b", "l", "m", "n"]);
+        let target = prop::collection::vec(part, 1..5).prop_map(|parts| parts.join("/"));
+        prop::collection::vec(
+            (
+                (place, name).prop_map(|(place, name)| format!("{place}{name}")),
+                target,
+            ),
+            1..6,
+        )
+    }
+
+    proptest! {
+        /// The reference model is the kernel.
+        #[test]
+        fn no_link_that_the_kernel_follows_out_is_let_through(chosen in any_links()) {
+            let outside = tempfile::tempdir().unwrap();
+            let outside = outside.path().canonicalize().unwrap();
+            // Deep enough that whatever climbs out still finds directories of the same names.
+            let root = outside.join("a/b/a/b/root");
+            std::fs::create_dir_all(root.join("a/b")).unwrap();
+            let links: Links = chosen.into_iter().collect();
+            for (link, target) in &links {
+                std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+            }
+            for link in links.keys() {
+                let there = root.join(link).canonicalize();
+                if there.is_ok_and(|there| !there.starts_with(&root)) {
+                    prop_assert!(leaves(&links, link), "{link} in {links:?}");
+                }
+            }
+        }
     }
 }

@@ -279,3 +279,46 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// A disk with this much space left.
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let written = bytes.len().min(self.0);
+            self.0 -= written;
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_is_named_with_what_did_not_fit() {
+        let mut bytes = Cursor::new(Vec::new());
+        crate::pack::pack_bytes(&[b'x'; 9_000], "app.js", &mut bytes).unwrap();
+        let (mut archive, _) = plan::read(bytes, &Limits::default()).unwrap();
+        let error = inflate(&mut archive, 0, "app.js", 9_000, &mut Disk(5_000))
+            .map_err(|failure| failure.at(Path::new("/tmp/job/src/app.js"), "src/app.js"))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no space left in /tmp/job/src while unpacking `src/app.js`"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "raise the function's EphemeralStorage (at most 10,240 MB)"
+        );
+    }
+}
