@@ -126,15 +126,23 @@ fn crashed(action: &str, error: JoinError) -> Failure {
         .with_hint("this is a defect of the function; its log says where, under this job's id")
 }
 
-/// The failure of a step that was given up.
+/// The failure of a step that Lambda left no more time for.
 fn overran(action: &str, budget: Budget) -> Failure {
     let allowed = duration::render(budget.soft);
+    Failure::job(format!(
+        "{action} was given up after {allowed}, shortly before Lambda's time-out of the function"
+    ))
+    .with_hint("give the function a longer Timeout (Lambda's limit is 900 seconds), or do less in one action")
+}
+
+/// The failure of a step that was given up, by what bounded it.
+fn given_up(action: &str, budget: Budget, token: &Token) -> Failure {
     match budget.bound {
-        Bound::Timeout => report::timed_out(budget.soft, ": its last step was given up"),
-        Bound::Lambda => Failure::job(format!(
-            "{action} was given up after {allowed}, shortly before Lambda's time-out of the function"
-        ))
-        .with_hint("give the function a longer Timeout (Lambda's limit is 900 seconds), or do less in one action"),
+        Bound::Timeout => {
+            let allowed = token.deadline.duration_since(token.started_at);
+            report::timed_out(allowed.unwrap_or_default(), "")
+        }
+        Bound::Lambda => overran(action, budget),
     }
 }
 
@@ -187,16 +195,7 @@ async fn attempt<A: Action>(
 
     let budget = budget::divide(now, lambda_deadline, token.deadline);
     if budget.soft.is_zero() {
-        return Err(match budget.bound {
-            Bound::Timeout => report::timed_out(
-                token
-                    .deadline
-                    .duration_since(token.started_at)
-                    .unwrap_or_default(),
-                "",
-            ),
-            Bound::Lambda => overran(A::NAME, budget),
-        });
+        return Err(given_up(A::NAME, budget, &token));
     }
     let standing = Standing {
         origin: token.origin.clone(),
@@ -219,7 +218,7 @@ async fn attempt<A: Action>(
             tracing::debug!(error = %chain(&error), "step failed");
             return Err(error.into());
         }
-        Err(_) => return Err(overran(A::NAME, budget)),
+        Err(_) => return Err(given_up(A::NAME, budget, &token)),
     };
     match report::judge(outcome, &declared, common, token, SystemTime::now()) {
         Next::Report(report) => Ok(report),

@@ -100,7 +100,8 @@ fn overdue(token: &Token, common: Common, progress: &Progress, now: SystemTime) 
     let attempts = common.attempts?;
     (u64::from(token.attempt) >= attempts).then(|| {
         Failure::job(format!(
-            "the action is not finished after {attempts} steps, which is all that `attempts` allows{last}"
+            "the action is not finished after {attempts} step{}, which is all that `attempts` allows{last}",
+            if attempts == 1 { "" } else { "s" }
         ))
         .with_hint("allow more with `attempts=`, or leave it out and bound the action with `timeout=`")
     })
