@@ -86,15 +86,17 @@ async fn death_by_signal_is_a_failure_that_names_the_signal() {
 async fn what_cannot_start_says_why() {
     let parent = tempfile::tempdir().unwrap();
     let workspace = Workspace::create_in(parent.path()).unwrap();
-    let file = |name: &str, text: &str, mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
-        let path = parent.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    file("plain", "#!/bin/sh\n", 0o644);
-    file("no-interpreter", "#!/no/such/interpreter\n", 0o755);
-    file("no-program", "\0\0\0\0", 0o755);
+    // Made by another process: had this one a file open for writing while another test forks, it could not be
+    // executed ("text file busy").
+    let script = r"echo '#!/bin/sh' > plain
+        echo '#!/no/such/interpreter' > no-interpreter; chmod +x no-interpreter
+        printf '\0\0\0\0' > no-program; chmod +x no-program";
+    let mut shell = std::process::Command::new("sh");
+    let made = shell
+        .args(["-c", script])
+        .current_dir(parent.path())
+        .status();
+    assert!(made.unwrap().success());
     let directory = parent.path();
     let missing = directory.join("missing");
     for (command, expected, hint) in [

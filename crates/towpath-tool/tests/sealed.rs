@@ -30,7 +30,11 @@ fn in_own_process(name: &str, inner: impl FnOnce()) {
     fs::create_dir(&temporary).unwrap();
     open(&temporary, 0o777);
     let executable = directory.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &executable).unwrap();
+    // Copied by another process: had this one the copy open for writing while another test forks, it could not be
+    // executed ("text file busy").
+    let current = std::env::current_exe().unwrap();
+    let copied = Process::new("cp").args([&current, &executable]).status();
+    assert!(copied.unwrap().success());
     open(&executable, 0o755);
 
     let mut process = Process::new(&executable);
