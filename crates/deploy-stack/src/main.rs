@@ -1,3 +1,6 @@
 //! The `deploy-stack` function as a Lambda executable.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    deploy_stack::run().await
+}

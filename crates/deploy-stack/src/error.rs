@@ -1,0 +1,217 @@
+//! Why a deployment fails, and how that is told to CodePipeline.
+
+use towpath_artifact::{ArtifactError, Blame};
+use towpath_job::{Failure, FailureType, JobError, VariablesError};
+use towpath_stack::cause::Cause;
+use towpath_stack::{Fault, StackError, StackStatus};
+use towpath_template::TemplateError;
+
+use crate::values::ValuesError;
+
+/// Why a deployment or a deletion fails.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The job does not have what the parameters name.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// An artifact could not be read or written.
+    #[error("failed to use artifact `{name}`: {source}")]
+    Artifact {
+        /// The artifact's name.
+        name: String,
+        /// What went wrong.
+        source: ArtifactError,
+    },
+    /// An output of the stack cannot be a variable.
+    #[error("failed to make variables of the stack's outputs: {0}")]
+    Variable(VariablesError),
+    /// A deployment without a template.
+    #[error("parameter `template` is missing")]
+    NoTemplate,
+    /// A file that should be text is not.
+    #[error("`{0}` is not UTF-8 text")]
+    NotText(String),
+    /// The template cannot be read.
+    #[error("failed to read template `{path}`: {source}")]
+    Template {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        source: TemplateError,
+    },
+    /// The configuration file cannot be read.
+    #[error("failed to read configuration file `{path}`: {reason}")]
+    Configuration {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The values do not fit the template.
+    #[error(transparent)]
+    Values(#[from] ValuesError),
+    /// A long template, and nowhere to put it.
+    #[error(
+        "the template has {0} bytes; more than 51,200 do not fit in a request, and RELEASE_BUCKET is not set"
+    )]
+    NoReleaseBucket(usize),
+    /// A long template could not be uploaded.
+    #[error("{}", .0.message)]
+    Upload(Failure),
+    /// A call to CloudFormation failed.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The stack is in a state that nothing safe leads out of.
+    #[error("stack `{stack}` is {status}: {why}")]
+    Refused {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// Why it is refused.
+        why: &'static str,
+    },
+    /// The change set could not be computed.
+    #[error("CloudFormation could not plan the change of stack `{stack}`: {reason}")]
+    ChangeSet {
+        /// The stack.
+        stack: String,
+        /// AWS's words.
+        reason: String,
+    },
+    /// The stack kept changing under our hands.
+    #[error(
+        "the plan for stack `{stack}` became obsolete {times} times, because something else changes the stack"
+    )]
+    Unsettled {
+        /// The stack.
+        stack: String,
+        /// How often.
+        times: u32,
+    },
+    /// The operation failed.
+    #[error("{}", operation_failed(.verb, .stack, *.status, .cause.as_deref()))]
+    Operation {
+        /// What was being done: `deploy` or `delete`.
+        verb: &'static str,
+        /// The stack's name.
+        stack: String,
+        /// The stack's ARN.
+        arn: String,
+        /// Where the stack stands now.
+        status: Option<StackStatus>,
+        /// Why, as far as its events tell.
+        cause: Option<Box<Cause>>,
+    },
+    /// The stack may not be deleted.
+    #[error("stack `{0}` has termination protection")]
+    Protected(String),
+}
+
+fn operation_failed(
+    verb: &str,
+    stack: &str,
+    status: Option<StackStatus>,
+    cause: Option<&Cause>,
+) -> String {
+    let status = status.map_or("gone", StackStatus::as_str);
+    let Some(cause) = cause else {
+        return format!(
+            "failed to {verb} stack `{stack}`: it is {status} and its events give no reason"
+        );
+    };
+    let mut text = format!(
+        "failed to {verb} stack `{stack}`: {} ({}) {}: {}",
+        cause.logical_id, cause.resource_type, cause.status, cause.reason
+    );
+    for other in cause.others.iter().take(5) {
+        text.push_str("\nalso ");
+        text.push_str(other);
+    }
+    text.push_str("\nthe stack is now ");
+    text.push_str(status);
+    text
+}
+
+fn kind_of_blame(blame: Blame) -> FailureType {
+    match blame {
+        Blame::Permission => FailureType::PermissionError,
+        Blame::Definition => FailureType::ConfigurationError,
+        Blame::Revision => FailureType::RevisionUnavailable,
+        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
+        Blame::Service => FailureType::SystemUnavailable,
+    }
+}
+
+fn kind_of(fault: Fault) -> FailureType {
+    match fault {
+        Fault::Throttled | Fault::Unavailable => FailureType::SystemUnavailable,
+        Fault::Denied => FailureType::PermissionError,
+        Fault::Refused => FailureType::ConfigurationError,
+    }
+}
+
+impl From<DeployError> for Failure {
+    fn from(error: DeployError) -> Self {
+        let message = error.to_string();
+        match error {
+            DeployError::Job(error) => error.into(),
+            DeployError::Artifact { source, .. } => {
+                let kind = kind_of_blame(source.blame());
+                let failure = Failure::new(kind, message);
+                match source.hint() {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            }
+            DeployError::Variable(_) => Failure::configuration(message)
+                .with_hint("CodePipeline takes 122,880 bytes of variables; shorten the stack's outputs"),
+            DeployError::NoTemplate
+            | DeployError::NotText(_)
+            | DeployError::Template { .. } => Failure::configuration(message),
+            DeployError::Configuration { .. } => Failure::configuration(message).with_hint(
+                "the file has the form {\"Parameters\": {\"Name\": \"value\"}, \"Tags\": {\"Name\": \"value\"}}; a StackPolicy is not applied by this action",
+            ),
+            DeployError::Values(_) => Failure::configuration(message).with_hint(
+                "give it as Param.NAME=value in UserParameters, or in the file that config= names",
+            ),
+            DeployError::NoReleaseBucket(_) => Failure::configuration(message)
+                .with_hint("set RELEASE_BUCKET in the function's environment to a bucket that it may write to"),
+            DeployError::Upload(failure) => failure,
+            DeployError::Stack(error) => stack_failure(&error, message),
+            DeployError::Refused { .. } => Failure::configuration(message),
+            DeployError::ChangeSet { .. } => Failure::configuration(message),
+            DeployError::Unsettled { .. } => Failure::new(FailureType::JobFailed, message)
+                .with_hint("see who else deploys the stack, and retry the stage"),
+            DeployError::Operation { arn, cause, .. } => {
+                let kind = match cause.as_deref().map(|cause| cause.fault) {
+                    Some(Fault::Denied) => FailureType::PermissionError,
+                    Some(Fault::Throttled | Fault::Unavailable) => FailureType::SystemUnavailable,
+                    Some(Fault::Refused) | None => FailureType::JobFailed,
+                };
+                let failure = Failure::new(kind, message).with_external_id(arn);
+                match kind {
+                    FailureType::PermissionError => failure.with_hint(
+                        "allow it in the policies of the role that CloudFormation assumes (role= in UserParameters), then retry the stage",
+                    ),
+                    FailureType::SystemUnavailable => failure.with_hint("retry the stage"),
+                    _ => failure,
+                }
+            }
+            DeployError::Protected(_) => Failure::configuration(message)
+                .with_hint("switch the protection off by hand if the stack really is to go"),
+        }
+    }
+}
+
+fn stack_failure(error: &StackError, message: String) -> Failure {
+    let failure = Failure::new(kind_of(error.fault()), message);
+    match (error.code(), error.fault()) {
+        (Some("InsufficientCapabilitiesException"), _) => failure.with_hint(
+            "add what it asks for to capabilities= in UserParameters, for example capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND",
+        ),
+        (_, Fault::Denied) => failure.with_hint("allow the call in the role of the deploy-stack function"),
+        (_, Fault::Throttled | Fault::Unavailable) => failure.with_hint("retry the stage"),
+        (_, Fault::Refused) => failure,
+    }
+}

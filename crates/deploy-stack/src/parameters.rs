@@ -1,0 +1,196 @@
+//! The action's parameters.
+
+use std::collections::BTreeMap;
+
+use towpath_job::parameters::{FromQuery, ParameterError, Query};
+use towpath_job::{Artifact, ArtifactPath};
+use towpath_stack::step::OnFailure;
+
+/// What is done to the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Make or change it.
+    Deploy,
+    /// Delete it. A stack that does not exist is deleted.
+    Delete,
+}
+
+/// What the query string says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// `action=deploy|delete`.
+    pub operation: Operation,
+    /// `stack=`: its name.
+    pub stack: String,
+    /// `template=Artifact::path`; always there for a deployment.
+    pub template: Option<ArtifactPath>,
+    /// `config=Artifact::path`: a file `{"Parameters": {}, "Tags": {}}`.
+    pub config: Option<ArtifactPath>,
+    /// `Param.NAME=value`: wins over the file.
+    pub values: BTreeMap<String, String>,
+    /// `Tag.NAME=value`: wins over the file.
+    pub tags: BTreeMap<String, String>,
+    /// `capabilities=`: what CloudFormation may be told is acknowledged.
+    pub capabilities: Vec<String>,
+    /// `role=`: the ARN of the role that CloudFormation assumes.
+    pub role: Option<String>,
+    /// `region=`: another region than the function's.
+    pub region: Option<String>,
+    /// `on-failure=fail|recover`.
+    pub on_failure: OnFailure,
+}
+
+const CAPABILITIES: [&str; 3] = [
+    "CAPABILITY_IAM",
+    "CAPABILITY_NAMED_IAM",
+    "CAPABILITY_AUTO_EXPAND",
+];
+
+impl FromQuery for Parameters {
+    fn from_query(query: &mut Query, _: &[Artifact]) -> Result<Self, ParameterError> {
+        let operation = query.take_choice(
+            "action",
+            &[("deploy", Operation::Deploy), ("delete", Operation::Delete)],
+        );
+        let template = query.take_artifact_path("template");
+        let config = query.take_artifact_path("config");
+        let values = query.take_prefix("Param.").into_iter().collect();
+        let tags = query.take_prefix("Tag.").into_iter().collect();
+        let capabilities = query.take_list("capabilities");
+        let role = query.take_filled("role");
+        let region = query.take_filled("region");
+        let on_failure = query.take_choice(
+            "on-failure",
+            &[("fail", OnFailure::Fail), ("recover", OnFailure::Recover)],
+        );
+        let stack = query.take_required("stack")?;
+        let parameters = Self {
+            operation: operation?.unwrap_or(Operation::Deploy),
+            stack,
+            template: template?,
+            config: config?,
+            values,
+            tags,
+            capabilities,
+            role,
+            region,
+            on_failure: on_failure?.unwrap_or(OnFailure::Recover),
+        };
+        parameters.check()?;
+        Ok(parameters)
+    }
+}
+
+impl Parameters {
+    fn check(&self) -> Result<(), ParameterError> {
+        if !is_stack_name(&self.stack) {
+            return Err(ParameterError::invalid(
+                "stack",
+                &self.stack,
+                "a stack's name: a letter, then letters, digits and hyphens, at most 128 in all",
+            ));
+        }
+        if let Some(unknown) = self
+            .capabilities
+            .iter()
+            .find(|name| !CAPABILITIES.contains(&name.as_str()))
+        {
+            return Err(ParameterError::invalid(
+                "capabilities",
+                unknown,
+                format!("one of {}", CAPABILITIES.join(", ")),
+            ));
+        }
+        match self.operation {
+            Operation::Deploy if self.template.is_none() => {
+                Err(ParameterError::Missing("template".into()))
+            }
+            Operation::Deploy => Ok(()),
+            Operation::Delete => match self.meaningless_for_delete() {
+                Some(key) => Err(ParameterError::Conflict(format!(
+                    "parameter `{key}` means nothing with action=delete"
+                ))),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn meaningless_for_delete(&self) -> Option<&'static str> {
+        [
+            (self.template.is_some(), "template"),
+            (self.config.is_some(), "config"),
+            (!self.values.is_empty(), "Param.NAME"),
+            (!self.tags.is_empty(), "Tag.NAME"),
+            (!self.capabilities.is_empty(), "capabilities"),
+        ]
+        .into_iter()
+        .find_map(|(given, key)| given.then_some(key))
+    }
+}
+
+/// AWS: CreateStack, `StackName`.
+fn is_stack_name(name: &str) -> bool {
+    name.len() <= 128
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towpath_job::parameters::parse;
+
+    fn read(text: &str) -> Result<Parameters, ParameterError> {
+        parse::<Parameters>(text, &[]).map(|(_, own)| own)
+    }
+
+    #[test]
+    fn a_deployment_is_read_whole() {
+        let parameters = read(
+            "action=deploy&stack=app-qa&template=Package::infra/t.yaml&Param.Stage=qa&Tag.team=a\
+             &capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND&role=arn:aws:iam::1:role/x&timeout=1h",
+        )
+        .expect("valid");
+        assert_eq!(parameters.operation, Operation::Deploy);
+        assert_eq!(
+            parameters.template.expect("given").to_string(),
+            "Package::infra/t.yaml"
+        );
+        assert_eq!(parameters.values["Stage"], "qa");
+        assert_eq!(parameters.tags["team"], "a");
+        assert_eq!(parameters.capabilities.len(), 2);
+        assert_eq!(parameters.on_failure, OnFailure::Recover);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, words) in [
+            ("stack=a", "`template` is missing"),
+            ("template=A::b", "`stack` is missing"),
+            ("stack=a_b&template=A::b", "a stack's name"),
+            (
+                "action=replace&stack=a&template=A::b",
+                "one of deploy, delete",
+            ),
+            ("stack=a&template=t.yaml", "Artifact::path"),
+            (
+                "stack=a&template=A::b&capabilities=IAM",
+                "one of CAPABILITY_IAM",
+            ),
+            (
+                "action=delete&stack=a&template=A::b",
+                "means nothing with action=delete",
+            ),
+            (
+                "action=delete&stack=a&on-failure=panic",
+                "one of fail, recover",
+            ),
+            ("action=delete&stak=a", "`stak`"),
+        ] {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}
