@@ -28,7 +28,5 @@ pub use error::{ArtifactError, Blame, Refusal};
 pub use pack::{Packed, pack};
 pub use plan::Limits;
 pub use store::{Encryption, Location};
-pub use transfer::{
-    Deposited, Published, Source, deposit, fetch, fetch_file, overlay, publish, put_file,
-};
+pub use transfer::{Deposited, Published, Source, deposit, fetch, fetch_file, overlay, publish};
 pub use unpack::{Tree, read_file, unpack};

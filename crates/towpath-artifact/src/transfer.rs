@@ -9,11 +9,11 @@ use tempfile::NamedTempFile;
 
 use crate::content::{Content, HEAD};
 use crate::error::ArtifactError;
+use crate::merge;
 use crate::pack::{self, Packed};
 use crate::plan::Limits;
 use crate::store::{self, Encryption, Location, Upload};
 use crate::unpack::{self, Tree};
-use crate::{merge, pack as pack_directory};
 
 /// The largest file that [`fetch_file`] reads into memory.
 const LARGEST_FILE: u64 = 64 << 20;
@@ -80,13 +80,15 @@ pub async fn fetch_file(
         .map_err(|error| error.named(&location.to_string()))
 }
 
-/// What is to be published.
+/// What is to be stored.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// All that is in a directory, as a zip archive.
     Directory(&'a Path),
     /// A file whose name ends in `.zip` as it is, provided it is one; another file alone in an archive.
     File(&'a Path),
+    /// A file as it is, whatever it contains.
+    Verbatim(&'a Path),
     /// These bytes as one file of this name, alone in an archive.
     Bytes {
         /// The file's name in the archive.
@@ -107,56 +109,21 @@ pub struct Published {
     pub version: Option<String>,
 }
 
-/// Publishes an artifact: one zip archive, streamed from disk, its digest verified by S3.
+/// Stores something at a place: streamed from disk, its digest verified by S3. An artifact is
+/// always one zip archive, so never [`Source::Verbatim`].
 pub async fn publish(
     store: &Client,
     source: Source<'_>,
     location: Location<'_>,
     encryption: &Encryption,
 ) -> Result<Published, ArtifactError> {
-    let (file, packed) = match source {
-        Source::Directory(directory) => {
-            let directory = directory.to_owned();
-            packed(move |archive| pack_directory::pack(&directory, archive)).await?
-        }
-        Source::File(path) if has_zip_name(path) => {
-            let (path, packed) = sum(path, true).await?;
-            (Held::There(path), packed)
-        }
-        Source::File(path) => {
-            let path = path.to_owned();
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            packed(move |archive| pack::pack_file(&path, &name, archive)).await?
-        }
-        Source::Bytes { name, bytes } => {
-            let (name, bytes) = (name.to_owned(), bytes.to_owned());
-            packed(move |archive| pack::pack_bytes(&bytes, &name, archive)).await?
-        }
-    };
-    send(store, &file, &packed, ZIP, location, encryption).await
-}
-
-/// Stores a file as it is, whatever it contains.
-pub async fn put_file(
-    store: &Client,
-    file: &Path,
-    location: Location<'_>,
-    encryption: &Encryption,
-) -> Result<Published, ArtifactError> {
-    let (path, packed) = sum(file, false).await?;
-    let kind = content_type(file);
-    send(
-        store,
-        &Held::There(path),
-        &packed,
-        kind,
-        location,
-        encryption,
-    )
-    .await
+    let parcel = Parcel::of(source).await?;
+    let version = send(store, &parcel, location, encryption).await?;
+    Ok(Published {
+        bytes: parcel.packed.bytes,
+        sha256: parcel.packed.sha256,
+        version,
+    })
 }
 
 /// What was deposited.
@@ -175,49 +142,121 @@ pub struct Deposited {
 }
 
 /// Stores something under the name that its content gives it, `<prefix>/<sha256>.<extension>`, if
-/// it is not there already. A directory is packed and gets the extension `zip`; a file is stored
-/// as it is, with its own extension.
+/// it is not there already. The extension is `zip`, and a verbatim file's own.
 pub async fn deposit(
     store: &Client,
-    path: &Path,
+    source: Source<'_>,
     bucket: &str,
     prefix: &str,
     encryption: &Encryption,
 ) -> Result<Deposited, ArtifactError> {
-    let (file, packed, kind, extension) = if path.is_dir() {
-        let directory = path.to_owned();
-        let (file, packed) =
-            packed(move |archive| pack_directory::pack(&directory, archive)).await?;
-        (file, packed, ZIP, ".zip".to_owned())
-    } else {
-        let (file, packed) = sum(path, has_zip_name(path)).await?;
-        let extension = path
+    let parcel = Parcel::of(source).await?;
+    let extension = match source {
+        Source::Verbatim(path) => path
             .extension()
             .map(|extension| format!(".{}", extension.to_string_lossy()))
-            .unwrap_or_default();
-        (Held::There(file), packed, content_type(path), extension)
+            .unwrap_or_default(),
+        Source::Directory(_) | Source::File(_) | Source::Bytes { .. } => ".zip".to_owned(),
     };
     let prefix = prefix.trim_matches('/');
     let slash = if prefix.is_empty() { "" } else { "/" };
-    let key = format!("{prefix}{slash}{}{extension}", packed.sha256);
+    let key = format!("{prefix}{slash}{}{extension}", parcel.packed.sha256);
     let location = Location { bucket, key: &key };
-    if let Some(version) = store::has(store, location, &packed.sha256).await {
-        return Ok(Deposited {
-            key,
-            bytes: packed.bytes,
-            sha256: packed.sha256,
-            version,
-            uploaded: false,
-        });
-    }
-    let published = send(store, &file, &packed, kind, location, encryption).await?;
+    let (version, uploaded) = match store::has(store, location, &parcel.packed.sha256).await {
+        Some(version) => (version, false),
+        None => (send(store, &parcel, location, encryption).await?, true),
+    };
     Ok(Deposited {
         key,
-        bytes: published.bytes,
-        sha256: published.sha256,
-        version: published.version,
-        uploaded: true,
+        bytes: parcel.packed.bytes,
+        sha256: parcel.packed.sha256,
+        version,
+        uploaded,
     })
+}
+
+/// A file ready to be sent.
+struct Parcel {
+    file: Held,
+    packed: Packed,
+    content_type: &'static str,
+}
+
+impl Parcel {
+    async fn of(source: Source<'_>) -> Result<Self, ArtifactError> {
+        match source {
+            Source::Directory(directory) => {
+                let directory = directory.to_owned();
+                Self::packed(move |archive| pack::pack(&directory, archive)).await
+            }
+            Source::File(path) if has_zip_name(path) => Self::there(path, true).await,
+            Source::Verbatim(path) => Self::there(path, false).await,
+            Source::File(path) => {
+                let path = path.to_owned();
+                let name = path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                Self::packed(move |archive| pack::pack_file(&path, &name, archive)).await
+            }
+            Source::Bytes { name, bytes } => {
+                let (name, bytes) = (name.to_owned(), bytes.to_owned());
+                Self::packed(move |archive| pack::pack_bytes(&bytes, &name, archive)).await
+            }
+        }
+    }
+
+    /// Packs into a file of the temporary directory.
+    async fn packed(
+        pack: impl FnOnce(&mut File) -> Result<Packed, ArtifactError> + Send + 'static,
+    ) -> Result<Self, ArtifactError> {
+        blocking(move || {
+            let directory = std::env::temp_dir();
+            let mut archive = NamedTempFile::new_in(&directory)
+                .map_err(|error| ArtifactError::io("create a file in", &directory, error))?;
+            let packed = pack(archive.as_file_mut())?;
+            Ok(Self {
+                file: Held::Made(archive),
+                packed,
+                content_type: ZIP,
+            })
+        })
+        .await
+    }
+
+    /// A file that is there; whether it is an archive is looked at if it has to be one.
+    async fn there(path: &Path, must_be_zip: bool) -> Result<Self, ArtifactError> {
+        let path = path.to_owned();
+        blocking(move || {
+            let read = |error| ArtifactError::io("read", &path, error);
+            let mut file = File::open(&path).map_err(read)?;
+            if must_be_zip {
+                let mut head = Vec::with_capacity(HEAD);
+                (&mut file)
+                    .take(HEAD as u64)
+                    .read_to_end(&mut head)
+                    .map_err(read)?;
+                let content = Content::of(&head);
+                if content != Content::Zip {
+                    return Err(ArtifactError::NotZip {
+                        archive: path.display().to_string(),
+                        content,
+                    });
+                }
+            }
+            let sum = pack::digest(&mut file).map_err(read)?;
+            Ok(Self {
+                packed: Packed {
+                    entries: 1,
+                    bytes: sum.bytes,
+                    sha256: sum.sha256,
+                },
+                content_type: if has_zip_name(&path) { ZIP } else { BINARY },
+                file: Held::There(path),
+            })
+        })
+        .await
+    }
 }
 
 /// A file to send: one that was there, or one that goes when it has been sent.
@@ -235,72 +274,22 @@ impl Held {
     }
 }
 
-/// Packs into a file of the temporary directory.
-async fn packed(
-    pack: impl FnOnce(&mut File) -> Result<Packed, ArtifactError> + Send + 'static,
-) -> Result<(Held, Packed), ArtifactError> {
-    blocking(move || {
-        let directory = std::env::temp_dir();
-        let mut archive = NamedTempFile::new_in(&directory)
-            .map_err(|error| ArtifactError::io("create a file in", &directory, error))?;
-        let packed = pack(archive.as_file_mut())?;
-        Ok((Held::Made(archive), packed))
-    })
-    .await
-}
-
-/// The digest of a file that is there, and, if it has to be, whether it is an archive.
-async fn sum(path: &Path, must_be_zip: bool) -> Result<(PathBuf, Packed), ArtifactError> {
-    let path = path.to_owned();
-    blocking(move || {
-        let read = |error| ArtifactError::io("read", &path, error);
-        let mut file = File::open(&path).map_err(read)?;
-        if must_be_zip {
-            let mut head = Vec::with_capacity(HEAD);
-            (&mut file)
-                .take(HEAD as u64)
-                .read_to_end(&mut head)
-                .map_err(read)?;
-            let content = Content::of(&head);
-            if content != Content::Zip {
-                return Err(ArtifactError::NotZip {
-                    archive: path.display().to_string(),
-                    content,
-                });
-            }
-        }
-        let sum = pack::digest(&mut file).map_err(read)?;
-        let packed = Packed {
-            entries: 0,
-            bytes: sum.bytes,
-            sha256: sum.sha256,
-        };
-        Ok((path, packed))
-    })
-    .await
-}
-
 async fn send(
     store: &Client,
-    file: &Held,
-    packed: &Packed,
-    content_type: &'static str,
+    parcel: &Parcel,
     location: Location<'_>,
     encryption: &Encryption,
-) -> Result<Published, ArtifactError> {
+) -> Result<Option<String>, ArtifactError> {
+    let Packed { bytes, sha256, .. } = &parcel.packed;
     let upload = Upload {
-        file: file.path(),
-        bytes: packed.bytes,
-        sha256: &packed.sha256,
-        content_type,
+        file: parcel.file.path(),
+        bytes: *bytes,
+        sha256,
+        content_type: parcel.content_type,
     };
     let version = store::upload(store, &upload, location, encryption).await?;
-    tracing::info!(%location, bytes = packed.bytes, sha256 = packed.sha256, "stored an object");
-    Ok(Published {
-        bytes: packed.bytes,
-        sha256: packed.sha256.clone(),
-        version,
-    })
+    tracing::info!(%location, bytes, sha256, "stored an object");
+    Ok(version)
 }
 
 /// Streams an object to a nameless file in `directory`.
@@ -333,10 +322,6 @@ fn beside(path: &Path) -> Result<PathBuf, ArtifactError> {
 fn has_zip_name(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
-}
-
-fn content_type(path: &Path) -> &'static str {
-    if has_zip_name(path) { ZIP } else { BINARY }
 }
 
 /// Work that blocks, off the threads that serve the network. It runs to its end even if nobody

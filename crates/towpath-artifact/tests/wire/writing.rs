@@ -4,9 +4,7 @@ use std::fs;
 use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
-use towpath_artifact::{
-    Blame, Encryption, Limits, Location, Source, deposit, publish, put_file, unpack,
-};
+use towpath_artifact::{Blame, Encryption, Limits, Location, Source, deposit, publish, unpack};
 
 use crate::server::{Answer, Server};
 use crate::{ARTIFACT, zipped};
@@ -167,7 +165,7 @@ async fn what_is_there_already_is_not_deposited_again() {
     let put = async || {
         deposit(
             &server.client(),
-            here.path(),
+            Source::Directory(here.path()),
             "releases",
             "/code/hello/",
             &Encryption::Bucket,
@@ -201,9 +199,15 @@ async fn not_being_allowed_to_look_is_no_reason_not_to_deposit() {
     let here = tempfile::tempdir().unwrap();
     let file = here.path().join("openapi.yaml");
     fs::write(&file, "openapi: 3.0.0").unwrap();
-    let deposited = deposit(&server.client(), &file, "releases", "", &Encryption::Bucket)
-        .await
-        .unwrap();
+    let deposited = deposit(
+        &server.client(),
+        Source::Verbatim(&file),
+        "releases",
+        "",
+        &Encryption::Bucket,
+    )
+    .await
+    .unwrap();
     assert_eq!(deposited.key, format!("{}.yaml", deposited.sha256));
     let stored = server.object(&format!("/releases/{}", deposited.key));
     assert_eq!(stored.unwrap(), b"openapi: 3.0.0");
@@ -219,8 +223,13 @@ async fn a_file_is_stored_as_it_is() {
         bucket: "b",
         key: "logs/1.txt",
     };
-    put_file(&server.client(), &file, location, &Encryption::Bucket)
-        .await
-        .unwrap();
+    publish(
+        &server.client(),
+        Source::Verbatim(&file),
+        location,
+        &Encryption::Bucket,
+    )
+    .await
+    .unwrap();
     assert_eq!(server.object("/b/logs/1.txt").unwrap(), b"line\n");
 }
