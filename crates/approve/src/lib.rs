@@ -1,1 +1,78 @@
-//! Lambda: hold a release at a gate until its policy agrees.
+//! The `approve` action: holds a release at a gate until its policy agrees.
+//!
+//! The policy so far: none of the named CloudWatch alarms is in alarm, at any look, until the
+//! release has baked for as long as was asked. Between two looks the action waits by continuation
+//! token, so that no function runs meanwhile. A person's word is a manual approval action beside it.
+//!
+//! What is observed is in `alarms`, what follows from it is in `policy`.
+
+mod alarms;
+mod error;
+mod parameters;
+mod policy;
+
+use std::time::SystemTime;
+
+use serde_json::json;
+use towpath_job::{Action, Job, Outcome, Progress, Variables, duration};
+
+pub use alarms::{Alarm, State};
+pub use error::ApproveError;
+pub use parameters::Parameters;
+use policy::Verdict;
+
+/// The action.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Approve;
+
+impl Action for Approve {
+    const NAME: &'static str = "approve";
+    type Parameters = Parameters;
+    type Error = ApproveError;
+
+    async fn step(&self, job: &Job<Parameters>) -> Result<Outcome, ApproveError> {
+        let Parameters { alarms, bake } = &job.parameters;
+        let allowed = job
+            .action_deadline()
+            .duration_since(job.started_at())
+            .unwrap_or_default();
+        if *bake >= allowed {
+            return Err(ApproveError::BakeTooLong {
+                bake: *bake,
+                timeout: allowed,
+            });
+        }
+        let client = aws_sdk_cloudwatch::Client::new(job.aws());
+        let seen = alarms::describe(&client, alarms).await?;
+        let baked = SystemTime::now()
+            .duration_since(job.started_at())
+            .unwrap_or_default();
+        match policy::decide(alarms, &seen, baked, *bake) {
+            Verdict::Approved { summary } => {
+                let mut variables = Variables::new();
+                variables.insert("Verdict", "approved")?;
+                variables.insert("Baked", duration::render(*bake))?;
+                Ok(Outcome::Done {
+                    summary,
+                    variables,
+                    receipts: Vec::new(),
+                })
+            }
+            // All that the next step needs is when the first one started, which every token carries.
+            Verdict::Bake { percent, summary } => Ok(Outcome::Continue {
+                state: json!({}),
+                progress: Progress {
+                    percent: Some(percent),
+                    summary,
+                },
+            }),
+            Verdict::Unknown { names } => Err(ApproveError::UnknownAlarms(names)),
+            Verdict::Alarm { alarms } => Err(ApproveError::InAlarm(alarms)),
+        }
+    }
+}
+
+/// Serves the Lambda Runtime API until the environment ends.
+pub async fn run() -> Result<(), towpath_job::RunError> {
+    towpath_job::run(Approve).await
+}

@@ -1,3 +1,6 @@
 //! The `approve` function as a Lambda executable.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> Result<(), towpath_job::RunError> {
+    approve::run().await
+}

@@ -43,7 +43,7 @@ pub async fn handle<A: Action>(
         return Err(error);
     };
     let span = tracing::info_span!("job", job.id = %id, action = A::NAME, attempt = field::Empty);
-    settle(action, id, &payload, deadline, aws)
+    Box::pin(settle(action, id, &payload, deadline, aws))
         .instrument(span)
         .await
 }
@@ -209,7 +209,7 @@ async fn attempt<A: Action>(
 
     let outcome = match timeout(
         budget.hard.saturating_sub(begun.elapsed()),
-        action.step(&job),
+        Box::pin(action.step(&job)),
     )
     .await
     {

@@ -40,6 +40,7 @@ pub use event::JobId;
 pub use failure::{Failure, FailureType, aws_cause, aws_kind, chain};
 pub use handle::handle;
 pub use job::{Job, JobError};
+pub use lambda_runtime::Error as RunError;
 pub use outcome::{Outcome, Progress, Receipt};
 pub use parameters::duration;
 pub use parameters::{FromQuery, ParameterError, Query};

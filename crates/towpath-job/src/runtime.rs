@@ -1,13 +1,16 @@
 //! The Lambda side of a function: logs, and the loop over the Runtime API.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use aws_types::SdkConfig;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use crate::action::Action;
+use crate::deliver::ReportError;
 use crate::event::{self, JobId};
 use crate::handle::handle;
 
@@ -21,25 +24,45 @@ pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
     start_log();
     let action = Arc::new(action);
     let aws = towpath_aws::sdk_config().await;
-    let settled = Settled::default();
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
-        let (action, aws, settled) = (&action, &aws, &settled);
-        async move {
-            let id = event::job_id(&event.payload);
-            // Lambda delivers at least once. The report would be refused, so spare the work.
-            if let Some(id) = id.as_ref().filter(|id| settled.contains(id)) {
-                tracing::info!(job.id = %id, action = A::NAME, "the job was settled here before");
-                return Ok(());
-            }
-            let deadline = event.context.deadline();
-            handle(action, event.payload, deadline, aws).await?;
-            if let Some(id) = id {
-                settled.insert(id);
-            }
-            Ok::<(), crate::ReportError>(())
-        }
-    }))
-    .await
+    let settled = Arc::new(Settled::default());
+    let service = service_fn(move |event: LambdaEvent<Value>| {
+        boxed(once(
+            Arc::clone(&action),
+            event,
+            aws.clone(),
+            Arc::clone(&settled),
+        ))
+    });
+    boxed(lambda_runtime::run(service)).await
+}
+
+/// Handles an event, unless its job was settled here before.
+async fn once<A: Action>(
+    action: Arc<A>,
+    event: LambdaEvent<Value>,
+    aws: SdkConfig,
+    settled: Arc<Settled>,
+) -> Result<(), ReportError> {
+    let id = event::job_id(&event.payload);
+    // Lambda delivers at least once. The report would be refused, so spare the work.
+    if let Some(id) = id.as_ref().filter(|id| settled.contains(id)) {
+        tracing::info!(job.id = %id, action = A::NAME, "the job was settled here before");
+        return Ok(());
+    }
+    let deadline = event.context.deadline();
+    handle(&action, event.payload, deadline, &aws).await?;
+    if let Some(id) = id {
+        settled.insert(id);
+    }
+    Ok(())
+}
+
+/// Hides a future's type: those of the SDK and of the runtime nest deeper than the compiler's
+/// limit on layouts, which would otherwise be every function crate's matter.
+fn boxed<T>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = T> + Send>> {
+    Box::pin(future)
 }
 
 /// The jobs that this process has settled, the latest last.
@@ -96,6 +119,8 @@ fn filter(level: Option<&str>) -> String {
     let libraries = if level == "error" { "error" } else { "warn" };
     let own = [
         "towpath",
+        // What build tools print.
+        "tool",
         "approve",
         "deploy_stack",
         "install_deps",
