@@ -1,1 +1,144 @@
-//! Lambda: run end-to-end tests against a deployed stack.
+//! The `run-e2e` action: runs a project's end-to-end tests against a deployed stack.
+//!
+//! In: the source, the action's first input artifact, and what is to be laid over it, such as its
+//! dependencies. The outputs of the stack become environment variables of the tests. Out: the
+//! tests' report, where the action declares an output artifact for it.
+//!
+//! The tests run without any credentials: what they know of the deployment is in their environment.
+
+mod environment;
+mod error;
+mod parameters;
+mod stack;
+mod tasks;
+
+use std::collections::BTreeMap;
+
+use towpath_artifact::{Encryption, Limits, Location, Source};
+use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Variables};
+use towpath_tool::Workspace;
+
+pub use error::E2eError;
+pub use parameters::{Parameters, Runner, StackSource, Work};
+
+/// The action.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunE2e;
+
+impl Action for RunE2e {
+    const NAME: &'static str = "run-e2e";
+    type Parameters = Parameters;
+    type Error = E2eError;
+
+    async fn step(&self, job: &Job<Parameters>) -> Result<Outcome, E2eError> {
+        let source = job.first_input()?;
+        // The cheapest question first: without its stack there is nothing to test.
+        let outputs = match &job.parameters.stack {
+            Some(stack) => stack::outputs(job.aws(), stack).await?,
+            None => BTreeMap::new(),
+        };
+        let workspace = Workspace::create().map_err(E2eError::Workspace)?;
+        let outcome = test(job, source, &outputs, &workspace).await;
+        if let Err(error) = workspace.close().await {
+            tracing::warn!("failed to remove the job's directory: {error}");
+        }
+        outcome
+    }
+}
+
+/// Lays out the tree, runs the tests in it and publishes their report.
+async fn test(
+    job: &Job<Parameters>,
+    source: &Artifact,
+    outputs: &BTreeMap<String, String>,
+    workspace: &Workspace,
+) -> Result<Outcome, E2eError> {
+    let tree = workspace.path("source");
+    let store = job.artifact_store();
+    let limits = Limits::default();
+    let named = |artifact: &Artifact| {
+        let name = artifact.name.clone();
+        move |source| E2eError::Artifact { name, source }
+    };
+    towpath_artifact::fetch(&store, location(source), &tree, &limits)
+        .await
+        .map_err(named(source))?;
+    for input in &job.inputs[1..] {
+        towpath_artifact::overlay(&store, location(input), &tree, &limits)
+            .await
+            .map_err(named(input))?;
+    }
+
+    let environment = environment::compose(outputs, &job.parameters.environment);
+    let ran = tasks::run(
+        &tree,
+        &job.parameters,
+        &environment,
+        workspace,
+        job.deadline(),
+    )
+    .await;
+    let published = report(job, &store, &tree).await;
+    match (ran, published) {
+        (Ok(ran), Ok(receipts)) => Ok(Outcome::Done {
+            summary: match &job.parameters.stack {
+                Some(stack) => format!("{ran} against stack `{}`", stack.name),
+                None => ran.to_string(),
+            },
+            variables: Variables::new(),
+            receipts,
+        }),
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), published) => {
+            // A report of failed tests is the one that is read; without it the failure still counts.
+            if let Err(missing) = published {
+                tracing::warn!("there is no report of the failed tests: {missing}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Publishes the report, when one is declared.
+async fn report(
+    job: &Job<Parameters>,
+    store: &aws_sdk_s3::Client,
+    tree: &std::path::Path,
+) -> Result<Vec<Receipt>, E2eError> {
+    let (Some(report), Some(output)) = (&job.parameters.report, job.outputs.first()) else {
+        return Ok(Vec::new());
+    };
+    let path = tree.join(&job.parameters.directory).join(report);
+    let report = tasks::inside(tree, &path).ok_or_else(|| E2eError::NoReport {
+        path: report.clone(),
+        output: output.name.clone(),
+    })?;
+    let source = if report.is_dir() {
+        Source::Directory(&report)
+    } else {
+        Source::File(&report)
+    };
+    let encryption = match job.sse() {
+        towpath_job::Encryption::KmsDefault => Encryption::Kms,
+        towpath_job::Encryption::KmsKey(key) => Encryption::KmsKey(key),
+    };
+    towpath_artifact::publish(store, source, location(output), &encryption)
+        .await
+        .map_err(|source| E2eError::Artifact {
+            name: output.name.clone(),
+            source,
+        })?;
+    Ok(vec![Receipt::published(&output.name)])
+}
+
+fn location(artifact: &Artifact) -> Location<'_> {
+    Location {
+        bucket: &artifact.location.bucket,
+        key: &artifact.location.key,
+    }
+}
+
+/// Serves the Lambda Runtime API until the environment ends. The process is to be sealed before.
+pub async fn run() -> Result<(), towpath_job::RunError> {
+    towpath_job::run(RunE2e).await
+}
