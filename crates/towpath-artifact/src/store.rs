@@ -94,7 +94,9 @@ pub(crate) async fn download(
                 Err(error) => break DisplayErrorContext(error).to_string(),
             }
         };
-        if broken == RESUMPTIONS || etag.is_none() {
+        // What fails at its very end is not cut off but wrong, such as by its checksum.
+        let complete = whole.is_some_and(|whole| received >= whole);
+        if complete || broken == RESUMPTIONS || etag.is_none() {
             return Err(ArtifactError::Service {
                 doing: "read",
                 location: location.to_string(),
