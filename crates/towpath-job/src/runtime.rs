@@ -128,8 +128,11 @@ fn filter(level: Option<&str>) -> String {
         "test_and_package",
         "tool", // the output of build tools, see towpath-tool
     ];
+    // The runtime's span carries the request id. Its panic layer repeats what is logged here already.
+    let libraries =
+        format!("{libraries},lambda_runtime::layers::trace=info,lambda_runtime::layers::panic=off");
     // A target matches by prefix, so `towpath` stands for all the library crates.
-    own.iter().fold(libraries.to_owned(), |filter, target| {
+    own.iter().fold(libraries, |filter, target| {
         format!("{filter},{target}={level}")
     })
 }
@@ -148,7 +151,11 @@ fn start_log() {
         .with_ansi(false);
     // Lambda itself puts the time beside a line of text; a JSON line carries its own.
     let started = match format {
-        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
         Format::Text => log.without_time().try_init(),
     };
     if started.is_ok() {
