@@ -1,3 +1,7 @@
 //! The `test-and-package` function as a Lambda executable.
 
-fn main() {}
+fn main() -> Result<(), lambda_runtime::Error> {
+    // Before any thread starts, and long before any tool.
+    towpath_tool::seal_process();
+    tokio::runtime::Runtime::new()?.block_on(towpath_job::run(test_and_package::TestAndPackage))
+}

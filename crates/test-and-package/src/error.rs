@@ -1,0 +1,264 @@
+//! Why the action failed, and what CodePipeline is told.
+
+use std::io;
+use std::path::PathBuf;
+
+use towpath_artifact::{ArtifactError, Blame};
+use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_template::TemplateError;
+use towpath_tool::ToolError;
+use towpath_tool::task::TaskError;
+
+use crate::parameters::Release;
+
+/// Why the action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// The job has not what the action needs.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// No directory for the job.
+    #[error("no room for the job: {0}")]
+    Workspace(#[source] io::Error),
+    /// An input could not be fetched, or an output or code not be stored.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// `dir` is not in the source.
+    #[error("the source has no directory `{}`; {present}", .directory.display())]
+    NoDirectory {
+        /// As given.
+        directory: PathBuf,
+        /// What is there instead.
+        present: String,
+    },
+    /// A task is not one of the project's.
+    #[error(transparent)]
+    Detect(#[from] TaskError),
+    /// A task failed.
+    #[error("task `{task}` failed: {}", .source.cause())]
+    Task {
+        /// Its name.
+        task: String,
+        /// How its program ended; part of the text already.
+        source: ToolError,
+    },
+    /// The time was up before a task could start.
+    #[error("no time was left for task `{task}` after {done}")]
+    NoTime {
+        /// Its name.
+        task: String,
+        /// The tasks before it.
+        done: String,
+    },
+    /// The tasks passed, but did not make what the action declares.
+    #[error("output artifact `{artifact}` was not produced: there is no `{}`; {present}", .path.display())]
+    NotProduced {
+        /// The artifact's name.
+        artifact: String,
+        /// As given.
+        path: PathBuf,
+        /// What is there instead.
+        present: String,
+    },
+    /// A link that leads elsewhere.
+    #[error("`{}` is a link out of the source tree, to {}", .path.display(), .target.display())]
+    Outside {
+        /// In the source tree.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// No such template.
+    #[error("there is no template `{}`; {present}", .path.display())]
+    NoTemplate {
+        /// As given.
+        path: PathBuf,
+        /// What is there instead.
+        present: String,
+    },
+    /// The template cannot be read as one.
+    #[error("template `{}` cannot be packaged", .path.display())]
+    Template {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: TemplateError,
+    },
+    /// Local code, and nowhere to put it.
+    #[error("there is no release bucket for the template's local code ({})", .code.join(", "))]
+    NoReleaseBucket {
+        /// Resource, property and path of each.
+        code: Vec<String>,
+    },
+    /// The file system failed.
+    #[error("failed to {doing} {}", .path.display())]
+    Io {
+        /// A verb.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<ActionError> for Failure {
+    fn from(error: ActionError) -> Self {
+        let message = chain(&error);
+        match error {
+            ActionError::Job(error) => error.into(),
+            ActionError::Workspace(error) | ActionError::Io { source: error, .. } => {
+                let full = matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                );
+                let hint = full.then(|| "raise the function's EphemeralStorage".to_owned());
+                hinted(Self::job(message), hint)
+            }
+            ActionError::Artifact(error) => {
+                hinted(Self::new(kind(error.blame()), message), error.hint())
+            }
+            ActionError::NoDirectory { .. } => Self::configuration(message)
+                .with_hint("`dir` is relative to the root of the source artifact"),
+            ActionError::Detect(_) => Self::configuration(message)
+                .with_hint("name one of the project's own tasks, or give `command=…`"),
+            ActionError::Task { task, source } => hinted(
+                Self::job(format!("task `{task}` failed: {}", source.cause()))
+                    .with_output(source.tail()),
+                source.hint(),
+            ),
+            ActionError::NoTime { .. } => Self::job(message).with_hint(
+                "raise the function's Timeout and the action's `timeout`, or divide the tasks \
+                 among several actions",
+            ),
+            ActionError::NotProduced { artifact, .. } => Self::job(message).with_hint(format!(
+                "let a task make it, or correct `{artifact}=` in the action's UserParameters; \
+                 paths are relative to `dir`"
+            )),
+            ActionError::Outside { .. } => Self::job(message)
+                .with_hint("put the file itself there: nothing outside the source is published"),
+            ActionError::NoTemplate { .. } => {
+                Self::configuration(message).with_hint("`template` is relative to `dir`")
+            }
+            ActionError::Template { source, .. } => {
+                // Most often it is what the tasks should have made.
+                let is_code = matches!(source, TemplateError::LocalCode { .. });
+                let hint = is_code.then(|| {
+                    "code has to be there when the tasks are done; paths in a template are \
+                     relative to it"
+                        .to_owned()
+                });
+                hinted(Self::job(message), hint)
+            }
+            ActionError::NoReleaseBucket { .. } => Self::configuration(message).with_hint(format!(
+                "give the function the environment variable {}, or the action `release-bucket=…`",
+                Release::VARIABLE
+            )),
+        }
+    }
+}
+
+fn hinted(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+fn kind(blame: Blame) -> FailureType {
+    match blame {
+        Blame::Permission => FailureType::PermissionError,
+        Blame::Definition => FailureType::ConfigurationError,
+        Blame::Revision => FailureType::RevisionUnavailable,
+        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
+        Blame::Service => FailureType::SystemUnavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_failure_type_and_a_hint() {
+        let exit = |code| ToolError::Exit {
+            command: "npm run test".into(),
+            code,
+            tail: "1 failing\n  greets in German".into(),
+        };
+        for (error, kind, message, hint) in [
+            (
+                ActionError::Task {
+                    task: "test".into(),
+                    source: exit(1),
+                },
+                FailureType::JobFailed,
+                "task `test` failed: `npm run test` failed with exit code 1\n1 failing\n  greets in German",
+                "",
+            ),
+            (
+                ActionError::Task {
+                    task: "test".into(),
+                    source: exit(137),
+                },
+                FailureType::JobFailed,
+                "task `test` failed: `npm run test` failed with exit code 137",
+                "memory",
+            ),
+            (
+                ActionError::NotProduced {
+                    artifact: "Site".into(),
+                    path: "dist/site.zip".into(),
+                    present: "in `dist` is index.html".into(),
+                },
+                FailureType::JobFailed,
+                "output artifact `Site` was not produced: there is no `dist/site.zip`; in `dist` is index.html",
+                "correct `Site=`",
+            ),
+            (
+                ActionError::NoReleaseBucket {
+                    code: vec!["Hello.CodeUri: dist".into()],
+                },
+                FailureType::ConfigurationError,
+                "there is no release bucket for the template's local code (Hello.CodeUri: dist)",
+                "RELEASE_BUCKET",
+            ),
+            (
+                ActionError::Workspace(io::ErrorKind::StorageFull.into()),
+                FailureType::JobFailed,
+                "no room for the job: no storage space",
+                "EphemeralStorage",
+            ),
+            (
+                ActionError::NoTime {
+                    task: "package".into(),
+                    done: "test (800.0 s)".into(),
+                },
+                FailureType::JobFailed,
+                "no time was left for task `package` after test (800.0 s)",
+                "Timeout",
+            ),
+            (
+                TaskError::Empty.into(),
+                FailureType::ConfigurationError,
+                "the task has no name",
+                "command=",
+            ),
+            (
+                JobError::NoArtifacts { direction: "input" }.into(),
+                FailureType::ConfigurationError,
+                "the action has no input artifact",
+                "InputArtifacts",
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.kind, kind, "{failure:?}");
+            assert!(
+                failure.render().starts_with(message),
+                "{}",
+                failure.render()
+            );
+            assert!(failure.render().contains(hint), "{}", failure.render());
+        }
+    }
+}

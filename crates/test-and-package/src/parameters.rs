@@ -1,0 +1,425 @@
+//! The action's `UserParameters`.
+
+use std::path::{Component, PathBuf};
+
+use towpath_job::{Artifact, FromQuery, ParameterError, Query};
+
+/// What `UserParameters` say. Paths are relative to `dir`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// `task` or `command`: what is to be run.
+    pub work: Work,
+    /// `dir`: where in the source the project lies. Default: its root.
+    pub directory: PathBuf,
+    /// `Env.NAME`: what the tasks find in their environment, in the order written.
+    pub environment: Vec<(String, String)>,
+    /// `<output artifact>=path`: what goes into each output artifact.
+    pub outputs: Vec<Output>,
+    /// `template`: the template to package, for the first output artifact without a path.
+    pub template: Option<Output>,
+    /// `release-bucket` and `release-prefix`: where the template's local code goes.
+    pub release: Release,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// `task`: tasks of the project, one after the other; `runner`: what runs them, else told by
+    /// the project's files.
+    Tasks {
+        /// At least one.
+        names: Vec<String>,
+        /// `npm` or `make`.
+        runner: Option<&'static str>,
+    },
+    /// `command`, or `runner=command` with one `task`: a command as a shell understands it.
+    Command(String),
+}
+
+/// A path for an output artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The artifact's name.
+    pub artifact: String,
+    /// Relative, without `.` and `..`; empty is the project's directory itself.
+    pub path: PathBuf,
+}
+
+/// Where a template's local code goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Nothing: the function's environment says it, in [`Release::VARIABLE`].
+    pub bucket: Option<String>,
+    /// In front of the digest.
+    pub prefix: String,
+}
+
+impl Release {
+    /// The bucket for actions that name none.
+    pub const VARIABLE: &'static str = "RELEASE_BUCKET";
+}
+
+impl Default for Release {
+    fn default() -> Self {
+        Self {
+            bucket: None,
+            prefix: "code".to_owned(),
+        }
+    }
+}
+
+const INSIDE: &str = "a path inside the source, relative to `dir`";
+/// An output artifact of such a name could not be told from the parameter.
+const KEYS: [&str; 9] = [
+    "task",
+    "command",
+    "runner",
+    "dir",
+    "template",
+    "release-bucket",
+    "release-prefix",
+    "timeout",
+    "attempts",
+];
+
+impl FromQuery for Parameters {
+    fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
+        let tasks = query.take("task");
+        let command = query.take_filled("command");
+        let runner = query.take_choice(
+            "runner",
+            &[("npm", "npm"), ("make", "make"), ("command", "command")],
+        )?;
+        let directory = query.take_as("dir", "a directory inside the source", inside)?;
+        let environment = query.take_prefix("Env.");
+        let template = query.take_as("template", INSIDE, file_inside)?;
+        let bucket = query.take_filled("release-bucket");
+        let prefix = query.take("release-prefix");
+        let (assigned, unassigned) = assign(query, outputs)?;
+
+        let work = work(tasks.as_deref(), command, runner)?;
+        if let Some((name, value)) = environment.iter().find(|(name, _)| !is_variable(name)) {
+            return Err(ParameterError::invalid(
+                format!("Env.{name}"),
+                value,
+                "for a variable: names have letters, digits and `_`, no digit first",
+            ));
+        }
+        let mut unassigned = unassigned.into_iter();
+        let template = match template {
+            None => None,
+            Some(path) => {
+                let artifact = unassigned.next().ok_or_else(|| no_room(outputs))?;
+                Some(Output { artifact, path })
+            }
+        };
+        if let Some(artifact) = unassigned.next() {
+            // A key that nobody takes is probably this one, misspelt: then that is the message.
+            return Err(if query.remaining().is_empty() {
+                ParameterError::Conflict(format!(
+                    "nothing is named for output artifact `{artifact}`: add `{artifact}=path` \
+                     (what the tasks make), or `template=path` (the template to package)"
+                ))
+            } else {
+                ParameterError::Missing(artifact)
+            });
+        }
+        Ok(Self {
+            work,
+            directory: directory.unwrap_or_default(),
+            environment,
+            outputs: assigned,
+            template,
+            release: Release {
+                bucket,
+                prefix: prefix.unwrap_or_else(|| Release::default().prefix),
+            },
+        })
+    }
+}
+
+/// The outputs with a path of their own, and the names of the others.
+fn assign(
+    query: &mut Query,
+    outputs: &[Artifact],
+) -> Result<(Vec<Output>, Vec<String>), ParameterError> {
+    let (mut assigned, mut unassigned) = (Vec::new(), Vec::new());
+    for Artifact { name, .. } in outputs {
+        if KEYS.contains(&name.as_str()) {
+            return Err(ParameterError::Conflict(format!(
+                "output artifact `{name}` has the name of a parameter; call it otherwise in the pipeline"
+            )));
+        }
+        match query.take_as(name, INSIDE, inside)? {
+            Some(path) => assigned.push(Output {
+                artifact: name.clone(),
+                path,
+            }),
+            None => unassigned.push(name.clone()),
+        }
+    }
+    Ok((assigned, unassigned))
+}
+
+fn no_room(outputs: &[Artifact]) -> ParameterError {
+    let why = if outputs.is_empty() {
+        "the action declares none"
+    } else {
+        "each that the action declares has a path already"
+    };
+    ParameterError::Conflict(format!(
+        "`template` needs an output artifact for the packaged template, and {why}"
+    ))
+}
+
+fn work(
+    tasks: Option<&str>,
+    command: Option<String>,
+    runner: Option<&'static str>,
+) -> Result<Work, ParameterError> {
+    match (tasks, command, runner) {
+        (Some(_), Some(_), _) => Err(ParameterError::Conflict(
+            "give `task` or `command`, not both".to_owned(),
+        )),
+        (None, Some(_), Some("npm" | "make")) => Err(ParameterError::Conflict(
+            "`runner` is for `task`; a `command` needs none".to_owned(),
+        )),
+        (None, Some(command), _) => Ok(Work::Command(command)),
+        (None, None, _) => Err(ParameterError::Missing("task".to_owned())),
+        (Some(text), None, Some("command")) if !text.trim().is_empty() => {
+            // Not a list: a command may have commas.
+            Ok(Work::Command(text.to_owned()))
+        }
+        (Some(text), None, runner) => {
+            let names: Vec<String> = text
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect();
+            if names.is_empty() {
+                return Err(ParameterError::Missing("task".to_owned()));
+            }
+            Ok(Work::Tasks { names, runner })
+        }
+    }
+}
+
+/// Without `.`, never upwards. Backslashes are no separators in an artifact.
+fn inside(value: &str) -> Option<PathBuf> {
+    if value.is_empty() || value.contains(['\\', '\0']) {
+        return None;
+    }
+    let mut path = PathBuf::new();
+    for component in PathBuf::from(value).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+fn file_inside(value: &str) -> Option<PathBuf> {
+    inside(value).filter(|path| !path.as_os_str().is_empty())
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use towpath_job::ArtifactLocation;
+
+    use super::*;
+
+    fn parse(text: &str, outputs: &[&str]) -> Result<Parameters, String> {
+        let outputs: Vec<Artifact> = outputs
+            .iter()
+            .map(|name| Artifact {
+                name: (*name).to_owned(),
+                revision: None,
+                location: ArtifactLocation {
+                    bucket: "b".to_owned(),
+                    key: "k".to_owned(),
+                },
+            })
+            .collect();
+        towpath_job::parameters::parse(text, &outputs)
+            .map(|(_, parameters)| parameters)
+            .map_err(|error| error.to_string())
+    }
+
+    fn output(artifact: &str, path: &str) -> Output {
+        Output {
+            artifact: artifact.to_owned(),
+            path: path.into(),
+        }
+    }
+
+    fn tasks(names: &[&str], runner: Option<&'static str>) -> Work {
+        Work::Tasks {
+            names: names.iter().map(ToString::to_string).collect(),
+            runner,
+        }
+    }
+
+    fn of(work: Work) -> Parameters {
+        Parameters {
+            work,
+            directory: PathBuf::new(),
+            environment: Vec::new(),
+            outputs: Vec::new(),
+            template: None,
+            release: Release::default(),
+        }
+    }
+
+    #[test]
+    fn the_classic_form_works_as_written() {
+        let text = "task=package&DistSiteOutput=dist/site.zip&DistLambdaOutput=dist/lambda.zip";
+        let expected = Parameters {
+            outputs: vec![
+                output("DistSiteOutput", "dist/site.zip"),
+                output("DistLambdaOutput", "dist/lambda.zip"),
+            ],
+            ..of(tasks(&["package"], None))
+        };
+        let outputs = ["DistSiteOutput", "DistLambdaOutput"];
+        assert_eq!(parse(text, &outputs), Ok(expected));
+    }
+
+    #[test]
+    fn parameters_are_read() {
+        for (given, outputs, expected) in [
+            ("task=test", &[][..], of(tasks(&["test"], None))),
+            (
+                "task=lint, test,,package&runner=make",
+                &[],
+                of(tasks(&["lint", "test", "package"], Some("make"))),
+            ),
+            (
+                "command=cargo+test+%26%26+echo+a,b",
+                &[],
+                of(Work::Command("cargo test && echo a,b".into())),
+            ),
+            (
+                "runner=command&task=echo a,b",
+                &[],
+                of(Work::Command("echo a,b".into())),
+            ),
+            (
+                "task=test&dir=./services/api/&Env.STAGE=dev&Env._X=1%3D2&timeout=5m",
+                &[],
+                Parameters {
+                    directory: "services/api".into(),
+                    environment: vec![("STAGE".into(), "dev".into()), ("_X".into(), "1=2".into())],
+                    ..of(tasks(&["test"], None))
+                },
+            ),
+            (
+                "task=test&template=infra/./app.yaml",
+                &["Package"],
+                Parameters {
+                    template: Some(output("Package", "infra/app.yaml")),
+                    ..of(tasks(&["test"], None))
+                },
+            ),
+            (
+                "task=test&template=t.yaml&Report=.&release-bucket=mine&release-prefix=",
+                &["Report", "Package"],
+                Parameters {
+                    outputs: vec![output("Report", "")],
+                    template: Some(output("Package", "t.yaml")),
+                    release: Release {
+                        bucket: Some("mine".into()),
+                        prefix: String::new(),
+                    },
+                    ..of(tasks(&["test"], None))
+                },
+            ),
+        ] {
+            assert_eq!(parse(given, outputs), Ok(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        for (given, outputs, expected) in [
+            ("", &[][..], "parameter `task` is missing"),
+            ("task=,", &[], "parameter `task` is missing"),
+            ("tsak=test", &[], "unknown parameter `tsak`"),
+            (
+                "task=a&command=b",
+                &[],
+                "give `task` or `command`, not both",
+            ),
+            ("command=b&runner=npm", &[], "`runner` is for `task`"),
+            (
+                "task=a&runner=gulp",
+                &[],
+                "parameter `runner` is `gulp`, which is not one of npm, make, command",
+            ),
+            (
+                "task=a&dir=../b",
+                &[],
+                "parameter `dir` is `../b`, which is not a directory inside the source",
+            ),
+            (
+                "task=a&Out=/tmp/x",
+                &["Out"],
+                "parameter `Out` is `/tmp/x`, which is not a path inside the source",
+            ),
+            (
+                "task=a&Out=",
+                &["Out"],
+                "parameter `Out` is ``, which is not a path inside the source",
+            ),
+            (
+                "task=a&Out=dist\\x",
+                &["Out"],
+                "parameter `Out` is `dist\\x`",
+            ),
+            ("task=a&template=.", &["Out"], "parameter `template` is `.`"),
+            (
+                "task=a&Env.1X=2",
+                &[],
+                "parameter `Env.1X` is `2`, which is not for a variable",
+            ),
+            (
+                "task=a",
+                &["Out"],
+                "nothing is named for output artifact `Out`: add `Out=path` (what the tasks make), or `template=path` (the template to package)",
+            ),
+            ("task=a&Owt=x", &["Out"], "unknown parameter `Owt`"),
+            (
+                "task=a&template=t&A=x",
+                &["A", "B", "C"],
+                "nothing is named for output artifact `C`",
+            ),
+            (
+                "task=a&template=t",
+                &[],
+                "`template` needs an output artifact for the packaged template, and the action declares none",
+            ),
+            (
+                "task=a&template=t&A=x",
+                &["A"],
+                "and each that the action declares has a path already",
+            ),
+            ("task=a&Out=x", &[], "unknown parameter `Out`"),
+            (
+                "task=a",
+                &["task"],
+                "output artifact `task` has the name of a parameter",
+            ),
+            ("task=a&task=b", &[], "parameter `task` is given twice"),
+        ] {
+            let error = parse(given, outputs).unwrap_err();
+            assert!(error.contains(expected), "{given}: {error}");
+        }
+    }
+}

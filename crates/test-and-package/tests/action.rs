@@ -1,0 +1,504 @@
+//! The whole action over the wire: from a job event to artifacts in S3 and one report.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use serde_json::{Value, json};
+use test_and_package::TestAndPackage;
+use towpath_artifact::{Limits, pack, unpack};
+
+#[allow(dead_code, reason = "the other crate's tests use the rest")]
+#[path = "../../towpath-artifact/tests/wire/server.rs"]
+mod server;
+use server::{Answer, Request, Server};
+
+const MAKEFILE: &str = "\
+test:
+\t@echo all is well
+fail:
+\t@echo 'expected 200, got 500'; exit 3
+package: test
+\t@mkdir -p dist && cp app.js dist/ && cp Makefile dist/site.zip.txt
+\t@python3 -c \"import zipfile; zipfile.ZipFile('dist/lambda.zip','w').writestr('index.js','1')\"
+";
+
+/// What was reported: the operation's name and its input.
+type Report = (String, Value);
+
+struct Pipeline {
+    server: Server,
+    inputs: Vec<&'static str>,
+    outputs: Vec<&'static str>,
+}
+
+impl Pipeline {
+    /// One input, `Source`, with these files.
+    fn of(source: &[(&str, &str)], outputs: &[&'static str]) -> Self {
+        Self::with_server(Server::start(), source, outputs)
+    }
+
+    fn with_server(server: Server, source: &[(&str, &str)], outputs: &[&'static str]) -> Self {
+        let mut pipeline = Self {
+            server,
+            inputs: Vec::new(),
+            outputs: outputs.to_vec(),
+        };
+        pipeline.input("Source", &zipped(source));
+        pipeline
+    }
+
+    fn input(&mut self, name: &'static str, object: &[u8]) {
+        self.server.keep(&format!("/artifacts/in/{name}"), object);
+        self.inputs.push(name);
+    }
+
+    async fn run(&self, parameters: &str) -> Report {
+        let artifact = |direction: &str| {
+            let direction = direction.to_owned();
+            move |name: &&str| {
+                json!({"name": name, "location": {"type": "S3", "s3Location": {
+                    "bucketName": "artifacts", "objectKey": format!("{direction}/{name}")}}})
+            }
+        };
+        let event = json!({"CodePipeline.job": {
+            "id": "11111111-abcd-1111-abcd-111111abcdef",
+            "accountId": "111111111111",
+            "data": {
+                "actionConfiguration": {"configuration": {
+                    "FunctionName": "test-and-package", "UserParameters": parameters}},
+                "inputArtifacts": self.inputs.iter().map(artifact("in")).collect::<Vec<_>>(),
+                "outputArtifacts": self.outputs.iter().map(artifact("out")).collect::<Vec<_>>(),
+                "artifactCredentials": {
+                    "accessKeyId": "AKIDJOB", "secretAccessKey": "job-secret",
+                    "sessionToken": "job-session"},
+                "encryptionKey": {"id": "key-1", "type": "KMS"}
+            }
+        }});
+        let keys = Credentials::new("AKIDROLE", "role-secret", None, None, "test");
+        let aws = towpath_aws::fixed(&self.server.endpoint(), "eu-west-1", keys);
+        let before = self.reports().len();
+        let deadline = SystemTime::now() + Duration::from_mins(2);
+        towpath_job::handle(&Arc::new(TestAndPackage), event, deadline, &aws)
+            .await
+            .unwrap();
+        let mut reports = self.reports().split_off(before);
+        assert_eq!(reports.len(), 1, "exactly one report");
+        reports.remove(0)
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        self.server
+            .requests()
+            .into_iter()
+            .filter_map(|request| {
+                let target = request.header("x-amz-target")?.to_owned();
+                let operation = target.rsplit('.').next().unwrap().to_owned();
+                Some((operation, serde_json::from_slice(&request.body).unwrap()))
+            })
+            .collect()
+    }
+
+    /// The names in an output artifact, and the directory that it was unpacked to.
+    fn output(&self, name: &str) -> Option<(Vec<String>, tempfile::TempDir)> {
+        let object = self.server.object(&format!("/artifacts/out/{name}"))?;
+        Some(unzipped(&object))
+    }
+
+    fn puts(&self, bucket: &str) -> Vec<Request> {
+        self.server
+            .requests()
+            .into_iter()
+            .filter(|it| it.method == "PUT" && it.target.starts_with(&format!("/{bucket}/")))
+            .collect()
+    }
+}
+
+fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let here = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = here.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let mut bytes = Vec::new();
+    pack(here.path(), Cursor::new(&mut bytes)).unwrap();
+    bytes
+}
+
+fn unzipped(object: &[u8]) -> (Vec<String>, tempfile::TempDir) {
+    let into = tempfile::tempdir().unwrap();
+    unpack(Cursor::new(object), into.path(), &Limits::default()).unwrap();
+    (files(into.path(), into.path()), into)
+}
+
+fn files(root: &Path, directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(root, &path));
+        } else {
+            let relative = path.strip_prefix(root).unwrap();
+            found.push(relative.to_str().unwrap().to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+fn summary(report: &Report) -> &str {
+    assert_eq!(report.0, "PutJobSuccessResult", "{report:?}");
+    report.1["executionDetails"]["summary"].as_str().unwrap()
+}
+
+fn failure(report: &Report) -> (&str, &str) {
+    assert_eq!(report.0, "PutJobFailureResult", "{report:?}");
+    let details = &report.1["failureDetails"];
+    (
+        details["type"].as_str().unwrap(),
+        details["message"].as_str().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn the_classic_form_publishes_each_named_output() {
+    let pipeline = Pipeline::of(
+        &[("Makefile", MAKEFILE), ("app.js", "1")],
+        &["DistSiteOutput", "DistLambdaOutput", "Whole"],
+    );
+    let report = pipeline
+        .run("task=package&DistSiteOutput=dist/site.zip.txt&DistLambdaOutput=dist/lambda.zip&Whole=dist")
+        .await;
+    let summary = summary(&report);
+    assert!(summary.starts_with("package ("), "{summary}");
+    assert!(summary.contains("; DistLambdaOutput ("), "{summary}");
+    for (name, expected) in [
+        ("DistSiteOutput", &["site.zip.txt"][..]),
+        ("DistLambdaOutput", &["index.js"]),
+        ("Whole", &["app.js", "lambda.zip", "site.zip.txt"]),
+    ] {
+        assert_eq!(pipeline.output(name).unwrap().0, expected, "{name}");
+    }
+    for put in pipeline.puts("artifacts") {
+        assert_eq!(put.header("x-amz-server-side-encryption"), Some("aws:kms"));
+        assert_eq!(
+            put.header("x-amz-server-side-encryption-aws-kms-key-id"),
+            Some("key-1")
+        );
+        let authorization = put.header("authorization").unwrap();
+        assert!(
+            authorization.contains("Credential=AKIDJOB/"),
+            "{authorization}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn later_inputs_lie_over_the_source_and_tasks_run_in_order() {
+    let mut pipeline = Pipeline::of(
+        &[(
+            "web/Makefile",
+            "one:\n\t@echo one >> log\ntwo:\n\t@cat node_modules/dep.js >> log; echo $$STAGE >> log\n",
+        )],
+        &["Log"],
+    );
+    pipeline.input("Deps", &zipped(&[("web/node_modules/dep.js", "dep\n")]));
+    let report = pipeline
+        .run("task=one,two&dir=web&Env.STAGE=acceptance&Log=log")
+        .await;
+    summary(&report);
+    let (_, log) = pipeline.output("Log").unwrap();
+    let log = std::fs::read_to_string(log.path().join("log")).unwrap();
+    assert_eq!(log, "one\ndep\nacceptance\n");
+}
+
+#[tokio::test]
+async fn tasks_find_no_credentials() {
+    let pipeline = Pipeline::of(&[("a", "")], &["Env"]);
+    let report = pipeline.run("command=env>env.txt&Env=env.txt").await;
+    summary(&report);
+    let (_, directory) = pipeline.output("Env").unwrap();
+    let env = std::fs::read_to_string(directory.path().join("env.txt")).unwrap();
+    assert!(env.contains("PATH=") && env.contains("HOME="), "{env}");
+    assert!(!env.contains("AWS_"), "{env}");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_with_its_cause_first() {
+    let source = [("Makefile", MAKEFILE), ("app.js", "1")];
+    for (parameters, outputs, kind, message, also) in [
+        (
+            "task=test,fail,package",
+            &[][..],
+            "JobFailed",
+            "task `fail` failed: `make fail` failed with exit code 2",
+            "expected 200, got 500",
+        ),
+        (
+            "task=tset",
+            &[],
+            "ConfigurationError",
+            "there is no task `tset`, did you mean `test`?: Makefile has test, fail, package",
+            "hint: ",
+        ),
+        (
+            "task=package&Site=dist/sit.zip",
+            &["Site"],
+            "JobFailed",
+            "output artifact `Site` was not produced: there is no `dist/sit.zip`; in `dist` are app.js, lambda.zip, site.zip.txt",
+            "correct `Site=`",
+        ),
+        (
+            "command=ln+-s+/proc/self/environ+leak&Out=leak",
+            &["Out"],
+            "JobFailed",
+            "`leak` is a link out of the source tree, to /proc/",
+            "nothing outside the source is published",
+        ),
+        (
+            "command=mkdir+out;ln+-s+/etc/passwd+out/leak&Out=out",
+            &["Out"],
+            "JobFailed",
+            "cannot pack ",
+            "it is a link that leaves the tree, to `/etc/passwd`",
+        ),
+        (
+            "command=printf+nonsense>a.zip&Out=a.zip",
+            &["Out"],
+            "JobFailed",
+            "",
+            "a.zip is not a zip archive: it is a plain text file",
+        ),
+        (
+            "task=test&dir=wbe",
+            &[],
+            "ConfigurationError",
+            "the source has no directory `wbe`; there are Makefile, app.js",
+            "hint: `dir` is relative to the root",
+        ),
+        (
+            "task=test&Siet=x",
+            &["Site"],
+            "ConfigurationError",
+            "unknown parameter `Siet`",
+            "did you mean `Site`?",
+        ),
+        (
+            "task=test&template=app.yaml",
+            &["Package"],
+            "ConfigurationError",
+            "there is no template `app.yaml`; there are Makefile, app.js",
+            "",
+        ),
+    ] {
+        let pipeline = Pipeline::of(&source, outputs);
+        let report = pipeline.run(parameters).await;
+        let (got, said) = failure(&report);
+        assert_eq!(got, kind, "{parameters}: {said}");
+        assert!(said.starts_with(message), "{parameters}: {said}");
+        assert!(said.contains(also), "{parameters}: {said}");
+        assert_eq!(pipeline.puts("artifacts").len(), 0, "{parameters}");
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_cannot_be_unpacked_is_told_by_name() {
+    for (object, kind, message) in [
+        (
+            b"\x1f\x8b\x08\0tar".to_vec(),
+            "JobFailed",
+            "s3://artifacts/in/Extra is not a zip archive: it is gzip data, as of a .tar.gz",
+        ),
+        (
+            br#"{"cloneUrl":"https://example.com/a.git","commitId":"1"}"#.to_vec(),
+            "ConfigurationError",
+            "s3://artifacts/in/Extra is not a zip archive: it is a reference to a repository",
+        ),
+        (
+            zipped(&[("a", "x")])[..60].to_vec(),
+            "JobFailed",
+            "refused s3://artifacts/in/Extra: it is corrupt: it has no central directory; it may have been cut off",
+        ),
+        (
+            zipped(&[("Makefile/a", "x")]),
+            "JobFailed",
+            "cannot lay s3://artifacts/in/Extra over the files that are there: `Makefile` is a directory in it and a file below",
+        ),
+    ] {
+        let mut pipeline = Pipeline::of(&[("Makefile", MAKEFILE)], &[]);
+        pipeline.input("Extra", &object);
+        let report = pipeline.run("task=test").await;
+        let (got, said) = failure(&report);
+        assert_eq!(got, kind, "{said}");
+        assert!(said.starts_with(message), "{said}");
+    }
+}
+
+const TEMPLATE: &str = "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../dist/
+      Handler: app.handler
+  Two:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../dist
+      Handler: app.other
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      DefinitionUri: api.yaml
+      StageName: x
+";
+const PACKAGE: &str = "task=package&template=infra/app.yaml&release-bucket=releases";
+
+fn application() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("Makefile", MAKEFILE),
+        ("app.js", "exports.handler = 1"),
+        ("infra/app.yaml", TEMPLATE),
+        ("infra/api.yaml", "openapi: 3.0.0\n"),
+        ("infra/config/prod.json", "{}"),
+        ("infra/config/notes.txt", "not this"),
+        ("infra/environments/dev.json", "[]"),
+    ]
+}
+
+#[tokio::test]
+async fn a_template_s_code_goes_to_the_release_bucket_once() {
+    let pipeline = Pipeline::of(
+        &application()
+            .into_iter()
+            // Archives made by zipfile hold the time of day; leave them out of what is compared.
+            .map(|(name, text)| match name {
+                "Makefile" => (name, "package:\n\t@mkdir -p dist && cp app.js dist/\n"),
+                _ => (name, text),
+            })
+            .collect::<Vec<_>>(),
+        &["Package"],
+    );
+    let report = pipeline.run(PACKAGE).await;
+    assert!(
+        summary(&report).contains("2 code objects uploaded; Package ("),
+        "{report:?}"
+    );
+    let stored = pipeline.puts("releases");
+    assert_eq!(stored.len(), 2, "one for each path, not for each resource");
+    let (names, _) = unzipped(
+        &stored
+            .iter()
+            .find(|it| it.target.contains(".zip"))
+            .unwrap()
+            .body,
+    );
+    assert_eq!(names, ["app.js"]);
+    for put in &stored {
+        let key = put.target.split('?').next().unwrap();
+        let digest = put.header("x-amz-meta-sha256").unwrap();
+        assert!(
+            key.starts_with(&format!("/releases/code/{digest}.")),
+            "{key}"
+        );
+        let authorization = put.header("authorization").unwrap();
+        assert!(
+            authorization.contains("Credential=AKIDROLE/"),
+            "{authorization}"
+        );
+    }
+    let (names, package) = pipeline.output("Package").unwrap();
+    assert_eq!(
+        names,
+        [
+            "infra/app.yaml",
+            "infra/config/prod.json",
+            "infra/environments/dev.json"
+        ]
+    );
+    let text = std::fs::read_to_string(package.path().join("infra/app.yaml")).unwrap();
+    for put in &stored {
+        assert!(
+            text.contains(put.header("x-amz-meta-sha256").unwrap()),
+            "{text}"
+        );
+    }
+    assert!(
+        text.contains("releases") && !text.contains("../dist"),
+        "{text}"
+    );
+
+    let first = pipeline.server.object("/artifacts/out/Package");
+    let report = pipeline.run(PACKAGE).await;
+    assert!(
+        summary(&report).contains("2 code objects known already"),
+        "{report:?}"
+    );
+    assert_eq!(
+        pipeline.puts("releases").len(),
+        2,
+        "nothing is uploaded again"
+    );
+    assert_eq!(pipeline.server.object("/artifacts/out/Package"), first);
+}
+
+#[tokio::test]
+async fn local_code_without_a_release_bucket_is_a_matter_of_configuration() {
+    let pipeline = Pipeline::of(&application(), &["Package"]);
+    let report = pipeline.run("task=package&template=infra/app.yaml").await;
+    let (kind, said) = failure(&report);
+    assert_eq!(kind, "ConfigurationError", "{said}");
+    assert!(
+        said.starts_with("there is no release bucket for the template's local code"),
+        "{said}"
+    );
+    assert!(said.contains("RELEASE_BUCKET"), "{said}");
+}
+
+#[tokio::test]
+async fn code_that_is_not_there_is_named() {
+    let pipeline = Pipeline::of(&application(), &["Package"]);
+    let report = pipeline
+        .run("task=test&template=infra/app.yaml&release-bucket=releases")
+        .await;
+    let (kind, said) = failure(&report);
+    assert_eq!(kind, "JobFailed", "{said}");
+    assert!(said.contains("dist") && said.contains("One"), "{said}");
+    assert_eq!(pipeline.puts("artifacts").len(), 0);
+}
+
+#[tokio::test]
+async fn whichever_call_fails_there_is_one_report_and_the_next_run_repairs_it() {
+    for k in 0.. {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let server = Server::scripted(move |request| {
+            let is_report = request.header("x-amz-target").is_some();
+            if !is_report && counter.fetch_add(1, Ordering::SeqCst) == k {
+                return Answer::Error(403, "AccessDenied", "Access Denied");
+            }
+            Answer::Serve
+        });
+        let pipeline = Pipeline::with_server(server, &application(), &["Package"]);
+        let report = pipeline.run(PACKAGE).await;
+        if calls.load(Ordering::SeqCst) <= k {
+            assert!(k > 5, "all calls were failed once");
+            summary(&report);
+            break;
+        }
+        // Only looking whether code is there may be denied.
+        if report.0 == "PutJobFailureResult" {
+            let (kind, said) = failure(&report);
+            assert_eq!(kind, "PermissionError", "call {k}: {said}");
+            assert!(said.contains("not allowed to"), "call {k}: {said}");
+        }
+        let again = pipeline.run(PACKAGE).await;
+        summary(&again);
+        assert!(pipeline.output("Package").is_some(), "call {k}");
+    }
+}
