@@ -1,3 +1,5 @@
-//! The command line.
+//! The `towpath` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    towpath::main()
+}

@@ -1,0 +1,140 @@
+//! `towpath run`: loopback, template, source, execution, report. There is no other way through.
+
+mod approval;
+mod definition;
+mod document;
+mod functions;
+pub(crate) mod progress;
+mod provision;
+mod source;
+mod view;
+mod watch;
+
+use std::time::Duration;
+
+use aws_sdk_codepipeline::Client as CodePipeline;
+use towpath_loopback::{Loopback, Settings};
+
+use crate::arguments;
+use crate::exit::{Error, Exit, Usage};
+use crate::run::definition::Definition;
+use crate::run::functions::Functions;
+use crate::run::progress::{Event, Reporter};
+use crate::run::watch::Ending;
+use crate::state::State;
+
+/// How long the local CodePipeline waits before it calls a function again. AWS publishes no
+/// number; here nobody gains by waiting.
+const REINVOCATION: Duration = Duration::from_millis(100);
+
+pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
+    let reporter = Reporter::for_stderr();
+    // What can be wrong without a server is found before there is one.
+    let source = source::Source::read(&arguments.source).usage()?;
+    let definition = Definition::load(arguments.template.as_deref()).usage()?;
+    let functions = Functions::new(arguments.functions.as_deref()).usage()?;
+    let state = State::open(&std::env::current_dir()?).usage()?;
+
+    let mut settings = Settings::new(state.world());
+    settings.reinvocation_interval = REINVOCATION;
+    settings.async_retry_delay = Duration::from_secs(1);
+    settings.function_environment.insert(
+        "TOWPATH_TOOL_CACHE".to_owned(),
+        state.cache().display().to_string(),
+    );
+    let loopback = Loopback::start(settings).await?;
+    reporter.event(&Event::Note(format!("AWS is {}", loopback.endpoint())));
+
+    // From here on everything ends with the loopback's shutdown, whatever happens in between.
+    let ended = tokio::select! {
+        ended = execute(&arguments, &reporter, &source, &definition, &functions, &state, &loopback) => ended,
+        () = interrupted() => {
+            reporter.clear();
+            reporter.event(&Event::Note("interrupted: stopping every process".to_owned()));
+            Ok(Exit::Interrupted)
+        }
+    };
+    reporter.clear();
+    loopback.shutdown().await;
+    ended
+}
+
+async fn execute(
+    arguments: &arguments::Run,
+    reporter: &Reporter,
+    source: &source::Source,
+    definition: &Definition,
+    functions: &Functions,
+    state: &State,
+    loopback: &Loopback,
+) -> Result<Exit, Error> {
+    let config = provision::config(loopback);
+    let world = provision::Provision {
+        config: &config,
+        loopback,
+        reporter,
+    };
+    let pipeline = world
+        .pipeline(definition, functions, &arguments.parameters)
+        .await
+        .usage()?;
+    world.hand_over(&pipeline, source).await.usage()?;
+    if let Some(stage) = &arguments.until {
+        pipeline.stage(stage).usage()?;
+    }
+
+    let client = CodePipeline::new(&config);
+    let execution = world.start(&client, &pipeline).await?;
+    let watched = watch::watch(&watch::Watch {
+        client: &client,
+        pipeline: &pipeline,
+        execution: &execution,
+        until: arguments.until.as_deref(),
+        approvals: approval::Approvals::new(&arguments.approve),
+        reporter,
+    })
+    .await?;
+    reporter.clear();
+
+    let report =
+        document::Report::gather(&config, loopback, &pipeline, &execution, &watched, state).await?;
+    if arguments.json {
+        println!("{}", report.to_json());
+    } else {
+        anstream::print!(
+            "{}",
+            report.to_text(state, loopback.endpoint(), arguments.hold)
+        );
+    }
+    let exit = match watched.ending {
+        Ending::Succeeded | Ending::Reached => Exit::Succeeded,
+        Ending::Failed => Exit::Failed,
+        Ending::Stopped | Ending::Rejected => Exit::Stopped,
+        Ending::Unattended => Exit::Unattended,
+    };
+    if arguments.hold && exit == Exit::Succeeded {
+        reporter.event(&Event::Note(
+            "holding: the application and the loopback stay up until Ctrl-C".to_owned(),
+        ));
+        interrupted().await;
+    }
+    Ok(exit)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}

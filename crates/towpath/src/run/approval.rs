@@ -1,0 +1,81 @@
+//! Who answers a manual approval: the command line, a person at the terminal, or nobody.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+/// What is done about a manual approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Approve it.
+    Approve,
+    /// Reject it.
+    Reject,
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// What `--approve` says.
+#[derive(Debug, Clone)]
+pub(crate) struct Approvals {
+    names: Vec<String>,
+}
+
+impl Approvals {
+    pub(crate) fn new(names: &[String]) -> Self {
+        Self {
+            names: names.to_vec(),
+        }
+    }
+
+    /// Whether the command line approves the action.
+    pub(crate) fn given(&self, stage: &str, action: &str) -> bool {
+        self.names.iter().any(|name| {
+            name == "all" || name == action || name.split_once('/') == Some((stage, action))
+        })
+    }
+
+    /// Asks the person at the terminal, if there is one. Blocks until they answer.
+    pub(crate) fn ask(stage: &str, action: &str) -> Answer {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+            return Answer::Nobody;
+        }
+        loop {
+            eprint!("Approve {stage}/{action}? [y/n] ");
+            let _ = std::io::stderr().flush();
+            let mut line = String::new();
+            match stdin.lock().read_line(&mut line) {
+                Ok(0) | Err(_) => return Answer::Nobody,
+                Ok(_) => {}
+            }
+            match line.trim().to_ascii_lowercase().as_str() {
+                "y" | "yes" => return Answer::Approve,
+                "n" | "no" => return Answer::Reject,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Approvals;
+
+    #[test]
+    fn an_approval_is_given_by_name_or_for_all() {
+        for (names, expected) in [
+            (vec![], false),
+            (vec!["all"], true),
+            (vec!["Release"], true),
+            (vec!["Approve/Release"], true),
+            (vec!["Other/Release"], false),
+            (vec!["Approve"], false),
+        ] {
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            assert_eq!(
+                Approvals::new(&names).given("Approve", "Release"),
+                expected,
+                "{names:?}"
+            );
+        }
+    }
+}

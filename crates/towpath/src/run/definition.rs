@@ -1,0 +1,184 @@
+//! The pipeline's template: which one, and what of it has to be built for this machine.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use towpath_template::Template;
+
+/// The template that this program was built with.
+const BUILT_IN: &str = include_str!("../../../../template.yaml");
+
+/// A template with exactly one pipeline.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Its text, as written.
+    pub(crate) template: Template,
+    /// The directory that its local paths are relative to.
+    pub(crate) directory: PathBuf,
+    /// What it is called in messages.
+    pub(crate) name: String,
+}
+
+impl Definition {
+    /// Loads the named template, else the one in the working directory when it has a pipeline,
+    /// else the built-in one.
+    pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = path {
+            return Self::read(path);
+        }
+        let here = Path::new("template.yaml");
+        if here.is_file()
+            && let Ok(definition) = Self::read(here)
+        {
+            return Ok(definition);
+        }
+        Self::parse(BUILT_IN, "the built-in template", Path::new("."))
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read template {}", path.display()))?;
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        Self::parse(
+            &text,
+            &path.display().to_string(),
+            directory.unwrap_or(Path::new(".")),
+        )
+    }
+
+    fn parse(text: &str, name: &str, directory: &Path) -> anyhow::Result<Self> {
+        let template =
+            Template::parse(text).with_context(|| format!("failed to read template {name}"))?;
+        let pipelines: Vec<&String> = template
+            .resources()
+            .iter()
+            .filter(|(_, resource)| kind(resource) == "AWS::CodePipeline::Pipeline")
+            .map(|(id, _)| id)
+            .collect();
+        match pipelines.len() {
+            1 => {}
+            0 => bail!(
+                "template {name} has no pipeline; `towpath run` runs a template with a resource of type AWS::CodePipeline::Pipeline, and an application's own template is deployed by that pipeline"
+            ),
+            _ => bail!(
+                "template {name} has {} pipelines ({pipelines:?}); keep one",
+                pipelines.len()
+            ),
+        }
+        Ok(Self {
+            template,
+            directory: directory.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The functions that the template builds from this repository, by resource.
+    pub(crate) fn functions(&self) -> anyhow::Result<Vec<Function>> {
+        let mut functions = Vec::new();
+        for (id, resource) in self.template.resources() {
+            if kind(resource) != "AWS::Serverless::Function" {
+                continue;
+            }
+            let properties = &resource["Properties"];
+            if properties["PackageType"] == "Image" {
+                let Some(parameter) = properties["ImageUri"]["Ref"].as_str() else {
+                    continue;
+                };
+                let entry = properties["ImageConfig"]["EntryPoint"][0]
+                    .as_str()
+                    .unwrap_or_default();
+                let name = entry.rsplit('/').next().unwrap_or_default();
+                ensure!(
+                    entry.starts_with('/') && !name.is_empty(),
+                    "function {id} of template {} has no ImageConfig.EntryPoint; name the executable in the image, such as /functions/install-deps",
+                    self.name
+                );
+                functions.push(Function {
+                    resource: id.clone(),
+                    name: name.to_owned(),
+                    code: Code::Image {
+                        parameter: parameter.to_owned(),
+                        entry: entry.to_owned(),
+                    },
+                });
+            } else if resource["Metadata"]["BuildMethod"] == "rust-cargolambda" {
+                let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
+                let uri = properties["CodeUri"].as_str().unwrap_or_default();
+                let name = binary.unwrap_or_else(|| {
+                    uri.trim_end_matches('/')
+                        .rsplit('/')
+                        .next()
+                        .unwrap_or_default()
+                });
+                functions.push(Function {
+                    resource: id.clone(),
+                    name: name.to_owned(),
+                    code: Code::Zip,
+                });
+            }
+        }
+        Ok(functions)
+    }
+}
+
+fn kind(resource: &Value) -> &str {
+    resource["Type"].as_str().unwrap_or_default()
+}
+
+/// A function that is built here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// The resource in the template.
+    pub(crate) resource: String,
+    /// The executable's name.
+    pub(crate) name: String,
+    /// How it is shipped.
+    pub(crate) code: Code,
+}
+
+/// How a function's code is shipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// A zip with `bootstrap`.
+    Zip,
+    /// A container image, named by a parameter, with the executable at a path.
+    Image { parameter: String, entry: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_template_has_the_suites_functions() {
+        let definition =
+            Definition::parse(BUILT_IN, "built-in", Path::new(".")).expect("a pipeline");
+        let mut names: Vec<String> = definition
+            .functions()
+            .expect("functions")
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        names.sort();
+        let mut expected = crate::function::NAMES.map(str::to_owned).to_vec();
+        expected.sort();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_template_without_a_pipeline_or_with_broken_yaml_is_named() {
+        for (text, words) in [
+            (
+                "Resources:\n  T:\n    Type: AWS::SNS::Topic\n",
+                "template t.yaml has no pipeline",
+            ),
+            ("Resources:\n  T: [\n", "failed to read template t.yaml"),
+        ] {
+            let error = Definition::parse(text, "t.yaml", Path::new(".")).expect_err(words);
+            assert!(format!("{error:#}").contains(words), "{error:#}");
+        }
+    }
+}
