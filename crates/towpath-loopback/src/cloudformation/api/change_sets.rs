@@ -1,0 +1,474 @@
+//! Change sets: proposed, looked at, executed or thrown away.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::request::{Absent, Submission, check_name, principal, template_text, token};
+use super::stacks::{
+    begin_creation, begin_update, check_updatable, difference, new_stack_id, parse_on_failure,
+    updatable, used,
+};
+use crate::cloudformation::blueprint::{Blueprint, Draft};
+use crate::cloudformation::change_set::{
+    ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus,
+};
+use crate::cloudformation::deployer::OnFailure;
+use crate::cloudformation::stack::{Declared, Stack};
+use crate::cloudformation::status::StackStatus;
+use crate::cloudformation::wire::{Object, page, required, validation};
+use crate::{AwsError, Caller, World, input};
+
+/// How many changes a page of `DescribeChangeSet` holds.
+const PAGE: usize = 100;
+/// How many change sets one stack may have: a documented quota's order of size, known from issue threads.
+const LIMIT: usize = 1000;
+
+pub(super) async fn create(
+    world: &Arc<World>,
+    caller: &Caller,
+    request: &Value,
+) -> Result<Value, AwsError> {
+    let stack_name = required(request, "StackName")?;
+    let name = required(request, "ChangeSetName")?;
+    check_name("changeSetName", &name)?;
+    let kind = kind(request)?;
+    let client_token = input::text(request, "ClientToken");
+    let existing = world.cloudformation.find(&stack_name);
+    if let Some(id) = &existing
+        && let Some(same) = repeated(world, id, &name, client_token.as_deref())?
+    {
+        return Ok(same);
+    }
+    let on_stack_failure = input::text(request, "OnStackFailure");
+    if let Some(text) = &on_stack_failure {
+        parse_on_failure(text)?;
+    }
+    let status = existing.as_ref().and_then(|id| {
+        world
+            .cloudformation
+            .stack(id, |stack| (stack.status, stack.name.clone()))
+    });
+    let former = match (kind, &status) {
+        (ChangeSetType::Create, None) => {
+            check_name("stackName", &stack_name)?;
+            None
+        }
+        (ChangeSetType::Create, Some((StackStatus::ReviewInProgress, _))) => None,
+        (ChangeSetType::Create, Some((_, stack))) => {
+            return Err(validation(format!(
+                "Stack [{stack}] already exists and cannot be created again with the changeSet [{name}]."
+            )));
+        }
+        (ChangeSetType::Update, _) => {
+            let Some(id) = &existing else {
+                return Err(validation(format!("Stack [{stack_name}] does not exist")));
+            };
+            // A stack that stopped half way may be proposed to; executing needs rollback off.
+            Some(updatable(world, id, true)?)
+        }
+    };
+    let text = match (input::flag(request, "UsePreviousTemplate"), &former) {
+        (true, Some(former)) => former.blueprint.original.clone(),
+        (true, None) => {
+            return Err(validation(
+                "When creating a new stack with a change set, UsePreviousTemplate cannot be true.",
+            ));
+        }
+        (false, _) => template_text(world, caller, request)
+            .await?
+            .ok_or_else(|| validation("Either Template URL or Template Body must be specified."))?,
+    };
+    let stack_name = status.map_or(stack_name, |(_, name)| name);
+    let stack_id = existing
+        .clone()
+        .unwrap_or_else(|| new_stack_id(world, &stack_name));
+    let submission = Submission {
+        world,
+        request,
+        former: former.as_ref(),
+        stack_id: &stack_id,
+        stack_name: &stack_name,
+        expand_needs_capability: false,
+    };
+    let (declared, trouble) = match submission.declare(caller, Draft::read(text)?).await {
+        Ok(declared) => (declared, None),
+        // What a transform refuses is found out after the change set has been accepted.
+        Err(error) if error.message.starts_with("Transform ") => {
+            (nothing_declared(), Some(error.message))
+        }
+        Err(error) => return Err(error),
+    };
+    let id = world.arn(
+        "cloudformation",
+        &format!("changeSet/{name}/{}", uuid::Uuid::new_v4()),
+    );
+    let change_set = ChangeSet {
+        id: id.clone(),
+        name: name.clone(),
+        kind,
+        status: ChangeSetStatus::CreatePending,
+        reason: None,
+        execution: ExecutionStatus::Unavailable,
+        created: now(),
+        description: input::text(request, "Description"),
+        client_token,
+        declared,
+        changes: Vec::new(),
+        on_stack_failure,
+        include_nested: input::flag(request, "IncludeNestedStacks"),
+        import_existing: input::flag(request, "ImportExistingResources"),
+    };
+    accept(world, &stack_id, stack_name, change_set)?;
+    let task_world = Arc::clone(world);
+    let task_stack = stack_id.clone();
+    let task_id = id.clone();
+    world.tasks.spawn(async move {
+        finish(&task_world, &task_stack, &task_id, former, trouble).await;
+    });
+    Ok(json!({ "Id": id, "StackId": stack_id }))
+}
+
+fn kind(request: &Value) -> Result<ChangeSetType, AwsError> {
+    match input::text(request, "ChangeSetType").as_deref() {
+        None | Some("UPDATE") => Ok(ChangeSetType::Update),
+        Some("CREATE") => Ok(ChangeSetType::Create),
+        Some(other) => Err(validation(format!(
+            "the loopback does not serve change sets of the type {other}"
+        ))),
+    }
+}
+
+/// A change set of that name: the same one if the client says so by its token, else an error.
+fn repeated(
+    world: &World,
+    stack_id: &str,
+    name: &str,
+    client_token: Option<&str>,
+) -> Result<Option<Value>, AwsError> {
+    world
+        .cloudformation
+        .stack(stack_id, |stack| {
+            let Some(former) = stack.change_sets.iter().find(|other| other.name == name) else {
+                return Ok(None);
+            };
+            if client_token.is_some() && former.client_token.as_deref() == client_token {
+                return Ok(Some(json!({ "Id": former.id, "StackId": stack.id })));
+            }
+            Err(AwsError::client(
+                "AlreadyExistsException",
+                format!("ChangeSet {name} already exists"),
+            ))
+        })
+        .unwrap_or(Ok(None))
+}
+
+/// Keeps the change set, with the shell of a stack if there is none yet.
+fn accept(
+    world: &World,
+    stack_id: &str,
+    stack_name: String,
+    change_set: ChangeSet,
+) -> Result<(), AwsError> {
+    world.cloudformation.with(|stacks| {
+        if !stacks.iter().any(|stack| stack.id == stack_id) {
+            let mut shell = Stack::new(stack_id.to_owned(), stack_name, nothing_declared(), now());
+            shell.enter(
+                now(),
+                StackStatus::ReviewInProgress,
+                Some("User Initiated".to_owned()),
+            );
+            stacks.push(shell);
+        }
+        let Some(stack) = stacks.iter_mut().find(|stack| stack.id == stack_id) else {
+            return Err(AwsError::internal("the stack is gone"));
+        };
+        if stack.change_sets.len() >= LIMIT {
+            return Err(AwsError::client(
+                "LimitExceededException",
+                "ChangeSet limit exceeded",
+            ));
+        }
+        stack.change_sets.push(change_set);
+        Ok(())
+    })
+}
+
+/// Works the changes out, as AWS does after it has answered.
+async fn finish(
+    world: &Arc<World>,
+    stack_id: &str,
+    id: &str,
+    former: Option<Declared>,
+    trouble: Option<String>,
+) {
+    change(world, stack_id, id, |change_set| {
+        change_set.status = ChangeSetStatus::CreateInProgress;
+    });
+    tokio::select! {
+        () = world.stopping.cancelled() => return,
+        () = tokio::time::sleep(world.settings.resource_delay) => {}
+    }
+    if let Some(trouble) = trouble {
+        change(world, stack_id, id, |change_set| {
+            change_set.status = ChangeSetStatus::Failed;
+            change_set.reason = Some(trouble);
+        });
+        return;
+    }
+    let declared = world
+        .cloudformation
+        .stack(stack_id, |stack| {
+            stack
+                .change_sets
+                .iter()
+                .find(|change_set| change_set.id == id)
+                .map(|change_set| change_set.declared.clone())
+        })
+        .flatten();
+    let Some(declared) = declared else { return };
+    let before = former.clone().unwrap_or_else(nothing_declared);
+    let difference = difference(world, stack_id, &before, &declared);
+    let empty = former.is_some() && difference.is_nothing();
+    change(world, stack_id, id, |change_set| {
+        if empty {
+            change_set.status = ChangeSetStatus::Failed;
+            change_set.reason = Some(declared.blueprint.nothing_to_do().to_owned());
+        } else {
+            change_set.status = ChangeSetStatus::CreateComplete;
+            change_set.execution = ExecutionStatus::Available;
+            change_set.changes = difference.changes;
+        }
+    });
+}
+
+fn change(world: &World, stack_id: &str, id: &str, act: impl FnOnce(&mut ChangeSet)) {
+    world.cloudformation.stack(stack_id, |stack| {
+        if let Some(change_set) = stack
+            .change_sets
+            .iter_mut()
+            .find(|change_set| change_set.id == id)
+        {
+            act(change_set);
+        }
+    });
+}
+
+fn nothing_declared() -> Declared {
+    Declared {
+        blueprint: Arc::new(Blueprint::empty()),
+        capabilities: Vec::new(),
+        tags: Vec::new(),
+        notification_arns: Vec::new(),
+        role_arn: None,
+        rollback_configuration: json!({}),
+    }
+}
+
+/// The ids of the stack and of the change set that the request names.
+pub(super) fn locate(world: &World, request: &Value) -> Result<(String, String), AwsError> {
+    let name = required(request, "ChangeSetName")?;
+    let unknown = || {
+        AwsError::client(
+            "ChangeSetNotFound",
+            format!("ChangeSet [{name}] does not exist"),
+        )
+        .with_status(404)
+    };
+    if name.starts_with("arn:") {
+        return world
+            .cloudformation
+            .with(|stacks| {
+                stacks.iter().find_map(|stack| {
+                    stack
+                        .change_sets
+                        .iter()
+                        .any(|change_set| change_set.id == name)
+                        .then(|| (stack.id.clone(), name.clone()))
+                })
+            })
+            .ok_or_else(unknown);
+    }
+    let Some(stack_name) = input::text(request, "StackName") else {
+        return Err(validation(
+            "StackName must be specified if ChangeSetName is not specified as an ARN.",
+        ));
+    };
+    let stack_id = super::request::stack_id(world, request, Absent::Brackets)
+        .map_err(|_| validation(format!("Stack [{stack_name}] does not exist")))?;
+    let id = world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            stack
+                .change_sets
+                .iter()
+                .find(|change_set| change_set.name == name)
+                .map(|change_set| change_set.id.clone())
+        })
+        .flatten()
+        .ok_or_else(unknown)?;
+    Ok((stack_id, id))
+}
+
+pub(super) fn describe(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
+    let (stack_id, id) = locate(world, request)?;
+    let with_values = input::flag(request, "IncludePropertyValues");
+    let (answer, changes) = world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            let change_set = stack
+                .change_sets
+                .iter()
+                .find(|change_set| change_set.id == id)?;
+            let blueprint = &change_set.declared.blueprint;
+            let changes: Vec<Value> = change_set
+                .changes
+                .iter()
+                .map(|change| blueprint.mask_value(change.describe(with_values)))
+                .collect();
+            Some((change_set.describe(stack), changes))
+        })
+        .flatten()
+        .ok_or_else(|| AwsError::internal("the change set is gone"))?;
+    let (changes, next) = page(changes, request, PAGE)?;
+    Ok(answer
+        .with("Changes", Some(changes))
+        .with("NextToken", next))
+}
+
+pub(super) fn list(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
+    let stack_id = super::request::stack_id(world, request, Absent::Brackets)?;
+    let summaries: Vec<Value> = world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            stack
+                .change_sets
+                .iter()
+                .map(|change_set| change_set.summary(stack))
+                .collect()
+        })
+        .unwrap_or_default();
+    let (summaries, next) = page(summaries, request, PAGE)?;
+    Ok(json!({ "Summaries": summaries }).with("NextToken", next))
+}
+
+pub(super) fn execute(
+    world: &Arc<World>,
+    caller: &Caller,
+    request: &Value,
+) -> Result<Value, AwsError> {
+    let (stack_id, id) = locate(world, request)?;
+    let token = token(request)?;
+    if used(world, &stack_id, token.as_deref(), "ExecuteChangeSet")? {
+        return Ok(json!({}));
+    }
+    let role = world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            find(stack, &id)?.declared.role_arn.clone()
+        })
+        .flatten();
+    let principal = principal(world, caller, role.as_deref())?;
+    let disable_rollback = input::flag(request, "DisableRollback");
+    let (run, kind, on_failure) = world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            let change_set = find(stack, &id)
+                .cloned()
+                .ok_or_else(|| AwsError::internal("the change set is gone"))?;
+            check_executable(&change_set)?;
+            let on_failure = match &change_set.on_stack_failure {
+                Some(_) if disable_rollback => {
+                    return Err(validation(
+                        "DisableRollback cannot be specified for a change set with OnStackFailure.",
+                    ));
+                }
+                Some(text) => parse_on_failure(text)?,
+                None if disable_rollback => OnFailure::DoNothing,
+                None => OnFailure::Rollback,
+            };
+            if change_set.kind == ChangeSetType::Update {
+                check_updatable(stack, on_failure == OnFailure::DoNothing)?;
+            }
+            // Executing one change set ends all others of the stack.
+            stack.change_sets.retain(|other| other.id == id);
+            for executed in &mut stack.change_sets {
+                executed.execution = ExecutionStatus::ExecuteInProgress;
+            }
+            stack.change_set_id = Some(id.clone());
+            stack.disable_rollback = on_failure == OnFailure::DoNothing;
+            let declared = change_set.declared;
+            let action = "ExecuteChangeSet";
+            let run = match change_set.kind {
+                ChangeSetType::Create => {
+                    stack.declared = declared;
+                    begin_creation(world, stack, token, action, principal)
+                }
+                ChangeSetType::Update => {
+                    begin_update(world, stack, declared, token, action, principal)
+                }
+            };
+            Ok((run, change_set.kind, on_failure))
+        })
+        .unwrap_or_else(|| Err(validation(format!("Stack [{stack_id}] does not exist"))))?;
+    match kind {
+        ChangeSetType::Create => run.spawn_create(on_failure, None),
+        ChangeSetType::Update => run.spawn_update(on_failure == OnFailure::DoNothing),
+    }
+    Ok(json!({}))
+}
+
+fn find<'a>(stack: &'a Stack, id: &str) -> Option<&'a ChangeSet> {
+    stack
+        .change_sets
+        .iter()
+        .find(|change_set| change_set.id == id)
+}
+
+fn check_executable(change_set: &ChangeSet) -> Result<(), AwsError> {
+    let refuse = |what: &str, status: &str| {
+        Err(AwsError::client(
+            "InvalidChangeSetStatus",
+            format!(
+                "ChangeSet [{}] cannot be executed in its current {what} of [{status}]",
+                change_set.id
+            ),
+        ))
+    };
+    if change_set.status != ChangeSetStatus::CreateComplete {
+        return refuse("status", change_set.status.as_str());
+    }
+    if change_set.execution != ExecutionStatus::Available {
+        return refuse("execution status", change_set.execution.as_str());
+    }
+    Ok(())
+}
+
+pub(super) fn delete(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
+    let (stack_id, id) = match locate(world, request) {
+        Ok(found) => found,
+        // Deleting what is not there is what was wanted, as long as its stack exists.
+        Err(error) if error.code == "ChangeSetNotFound" => return Ok(json!({})),
+        Err(error) => return Err(error),
+    };
+    world
+        .cloudformation
+        .stack(&stack_id, |stack| {
+            if find(stack, &id)
+                .is_some_and(|found| found.execution == ExecutionStatus::ExecuteInProgress)
+            {
+                return Err(AwsError::client(
+                    "InvalidChangeSetStatus",
+                    format!("ChangeSet [{id}] cannot be deleted while it is being executed"),
+                ));
+            }
+            stack.change_sets.retain(|change_set| change_set.id != id);
+            Ok(json!({}))
+        })
+        .unwrap_or_else(|| Ok(json!({})))
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}

@@ -1,0 +1,138 @@
+//! A change set: what was proposed, what it would change, and whether it may be executed.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::plan::Change;
+use super::stack::{Declared, Stack};
+use super::wire::{Object, timestamp};
+
+/// What follows when there is nothing to do, in a template without transforms.
+pub(crate) const NO_CHANGES: &str = "The submitted information didn't contain changes. Submit different information to create a change set.";
+
+/// The same, in a template with transforms; also what `UpdateStack` answers.
+pub(crate) const NO_UPDATES: &str = "No updates are to be performed.";
+
+/// What executing the change set does to its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeSetType {
+    Create,
+    Update,
+}
+
+/// How far the making of the change set has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeSetStatus {
+    CreatePending,
+    CreateInProgress,
+    CreateComplete,
+    Failed,
+}
+
+impl ChangeSetStatus {
+    /// As the API spells it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::CreatePending => "CREATE_PENDING",
+            Self::CreateInProgress => "CREATE_IN_PROGRESS",
+            Self::CreateComplete => "CREATE_COMPLETE",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// Whether the change set may be executed, or has been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExecutionStatus {
+    Unavailable,
+    Available,
+    ExecuteInProgress,
+    ExecuteComplete,
+    ExecuteFailed,
+    Obsolete,
+}
+
+impl ExecutionStatus {
+    /// As the API spells it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Available => "AVAILABLE",
+            Self::ExecuteInProgress => "EXECUTE_IN_PROGRESS",
+            Self::ExecuteComplete => "EXECUTE_COMPLETE",
+            Self::ExecuteFailed => "EXECUTE_FAILED",
+            Self::Obsolete => "OBSOLETE",
+        }
+    }
+}
+
+/// One change set.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeSet {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: ChangeSetType,
+    pub(crate) status: ChangeSetStatus,
+    pub(crate) reason: Option<String>,
+    pub(crate) execution: ExecutionStatus,
+    pub(crate) created: OffsetDateTime,
+    pub(crate) description: Option<String>,
+    pub(crate) client_token: Option<String>,
+    pub(crate) declared: Declared,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) on_stack_failure: Option<String>,
+    pub(crate) include_nested: bool,
+    pub(crate) import_existing: bool,
+}
+
+impl ChangeSet {
+    /// As `DescribeChangeSet` shows it, without its changes.
+    pub(crate) fn describe(&self, stack: &Stack) -> Value {
+        let declared = &self.declared;
+        json!({
+            "ChangeSetName": self.name,
+            "ChangeSetId": self.id,
+            "StackId": stack.id,
+            "StackName": stack.name,
+            "CreationTime": timestamp(self.created),
+            "ExecutionStatus": self.execution.as_str(),
+            "Status": self.status.as_str(),
+            "Parameters": declared.blueprint.describe_parameters(),
+            "NotificationARNs": declared.notification_arns,
+            "RollbackConfiguration": declared.rollback_configuration,
+            "Capabilities": declared.capabilities,
+            "Tags": describe_tags(&declared.tags),
+            "IncludeNestedStacks": self.include_nested,
+        })
+        .with("StatusReason", self.reason.clone())
+        .with("Description", self.description.clone())
+        .with("OnStackFailure", self.on_stack_failure.clone())
+        .with(
+            "ImportExistingResources",
+            self.import_existing.then_some(true),
+        )
+    }
+
+    /// As `ListChangeSets` shows it.
+    pub(crate) fn summary(&self, stack: &Stack) -> Value {
+        json!({
+            "StackId": stack.id,
+            "StackName": stack.name,
+            "ChangeSetId": self.id,
+            "ChangeSetName": self.name,
+            "ExecutionStatus": self.execution.as_str(),
+            "Status": self.status.as_str(),
+            "CreationTime": timestamp(self.created),
+            "IncludeNestedStacks": self.include_nested,
+        })
+        .with("StatusReason", self.reason.clone())
+        .with("Description", self.description.clone())
+    }
+}
+
+/// `[{Key, Value}]`.
+pub(crate) fn describe_tags(tags: &[(String, String)]) -> Value {
+    tags.iter()
+        .map(|(key, value)| json!({ "Key": key, "Value": value }))
+        .collect()
+}

@@ -1,0 +1,557 @@
+//! One resource: made, changed, restored or removed, with the events that say so.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::{Run, values};
+use crate::cloudformation::blueprint::Planned;
+use crate::cloudformation::plan::{changed_properties, needs_replacement, same};
+use crate::cloudformation::resources::{self, Made, Scene, SharedWorld};
+use crate::cloudformation::script::ScriptedOperation;
+use crate::cloudformation::stack::Resource;
+use crate::cloudformation::status::{Phase, ResourceOperation, ResourceStatus};
+use crate::input;
+
+/// What AWS says while it makes the new resource of a replacement.
+const REPLACING: &str =
+    "Requested update requires the creation of a new physical resource; hence creating one.";
+
+/// What is said when the physical resource exists but is not ready yet.
+const INITIATED: &str = "Resource creation Initiated";
+
+/// Why a resource is being removed: it decides which policy counts and what the events show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// The stack is deleted, or its creation is rolled back (`true`).
+    Stack { rolling_back_creation: bool },
+    /// The template no longer has the resource.
+    Dropped,
+    /// Another physical resource has taken its place.
+    Replaced,
+    /// A rolled-back update had made it.
+    Undone,
+}
+
+impl Run {
+    /// Brings one resource to what the blueprint asks for. `false` if that failed or was cancelled.
+    pub(super) async fn apply(&self, logical_id: &str, stop: &CancellationToken) -> bool {
+        let Some(planned) = self.blueprint.resources.get(logical_id) else {
+            return true;
+        };
+        let current = self
+            .stack(|stack| stack.resources.get(logical_id).cloned())
+            .flatten()
+            .filter(|resource| !resource.status.gone());
+        match current {
+            Some(resource) if resource.physical_id.is_some() => {
+                self.change(planned, resource, stop).await
+            }
+            _ => self.make(planned, stop).await,
+        }
+    }
+
+    async fn make(&self, planned: &Planned, stop: &CancellationToken) -> bool {
+        let logical_id = &planned.logical_id;
+        let create = ResourceOperation::Create;
+        self.stack(|stack| {
+            let record = record(planned, create);
+            stack.resources.insert(logical_id.clone(), record);
+        });
+        self.enter(logical_id, create, Phase::InProgress, None);
+        let properties = match self.properties(planned) {
+            Ok(properties) => properties,
+            Err(reason) => return self.fail(logical_id, create, reason),
+        };
+        self.stack(|stack| {
+            if let Some(record) = stack.resources.get_mut(logical_id) {
+                record.properties = properties.clone();
+            }
+        });
+        match self
+            .bring_into_being(planned, &properties, create, stop)
+            .await
+        {
+            Ok(made) => {
+                self.stack(|stack| {
+                    if let Some(record) = stack.resources.get_mut(logical_id) {
+                        take(record, made);
+                    }
+                });
+                self.complete(logical_id, create, stop).await
+            }
+            Err(reason) => self.fail(logical_id, create, reason),
+        }
+    }
+
+    /// Makes the physical resource and waits until it is ready, telling its id as soon as there is one.
+    async fn bring_into_being(
+        &self,
+        planned: &Planned,
+        properties: &Value,
+        operation: ResourceOperation,
+        stop: &CancellationToken,
+    ) -> Result<Made, String> {
+        let logical_id = &planned.logical_id;
+        self.scripted(logical_id, ScriptedOperation::Create, stop)
+            .await?;
+        let scene = self.scene(logical_id);
+        let properties = values::resolve_dynamic(&self.world, properties.clone()).await?;
+        let made = resources::create(&scene, &planned.resource_type, &properties)
+            .await
+            .map_err(|trouble| trouble.0)?;
+        self.stack(|stack| {
+            if let Some(record) = stack.resources.get_mut(logical_id) {
+                take(record, made.clone());
+            }
+        });
+        self.enter(
+            logical_id,
+            operation,
+            Phase::InProgress,
+            Some(INITIATED.to_owned()),
+        );
+        resources::settle(&scene, &planned.resource_type, made, stop)
+            .await
+            .map_err(|trouble| trouble.0)
+    }
+
+    async fn change(&self, planned: &Planned, current: Resource, stop: &CancellationToken) -> bool {
+        let logical_id = &planned.logical_id;
+        let update = ResourceOperation::Update;
+        let properties = match self.properties(planned) {
+            Ok(properties) => properties,
+            Err(reason) => {
+                self.enter(logical_id, update, Phase::InProgress, None);
+                return self.fail(logical_id, update, reason);
+            }
+        };
+        let type_changed = current.resource_type != planned.resource_type;
+        let changed = changed_properties(&current.properties, &properties);
+        let unfinished =
+            current.status.failed() && current.status.operation == ResourceOperation::Create;
+        if changed.is_empty() && !type_changed && !current.status.failed() {
+            self.stack(|stack| {
+                if let Some(record) = stack.resources.get_mut(logical_id) {
+                    describe(record, planned);
+                }
+            });
+            return true;
+        }
+        if type_changed || unfinished || needs_replacement(&planned.resource_type, &changed) {
+            return self.replace(planned, current, properties, stop).await;
+        }
+        self.enter(logical_id, update, Phase::InProgress, None);
+        if let Err(reason) = self
+            .scripted(logical_id, ScriptedOperation::Update, stop)
+            .await
+        {
+            return self.fail(logical_id, update, reason);
+        }
+        match self.update_in_place(&current, &properties, stop).await {
+            Ok(made) => {
+                self.stack(|stack| {
+                    if let Some(record) = stack.resources.get_mut(logical_id) {
+                        describe(record, planned);
+                        take(record, made);
+                        record.properties = properties;
+                    }
+                });
+                self.complete(logical_id, update, stop).await
+            }
+            Err(reason) => self.fail(logical_id, update, reason),
+        }
+    }
+
+    async fn update_in_place(
+        &self,
+        current: &Resource,
+        properties: &Value,
+        stop: &CancellationToken,
+    ) -> Result<Made, String> {
+        let scene = self.scene(&current.logical_id);
+        let properties = values::resolve_dynamic(&self.world, properties.clone()).await?;
+        let made = resources::update(&scene, current, &properties)
+            .await
+            .map_err(|trouble| trouble.0)?;
+        resources::settle(&scene, &current.resource_type, made, stop)
+            .await
+            .map_err(|trouble| trouble.0)
+    }
+
+    /// Makes a new physical resource under the old logical id; the old one goes when all is well.
+    async fn replace(
+        &self,
+        planned: &Planned,
+        current: Resource,
+        properties: Value,
+        stop: &CancellationToken,
+    ) -> bool {
+        let logical_id = &planned.logical_id;
+        let update = ResourceOperation::Update;
+        self.enter(
+            logical_id,
+            update,
+            Phase::InProgress,
+            Some(REPLACING.to_owned()),
+        );
+        if let Some(name) = kept_name(planned, &current, &properties) {
+            let reason = format!(
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."
+            );
+            return self.fail(logical_id, update, reason);
+        }
+        self.stack(|stack| {
+            let known = stack.baseline.as_ref().is_some_and(|baseline| {
+                baseline
+                    .resources
+                    .get(logical_id)
+                    .is_some_and(|resource| resource.physical_id == current.physical_id)
+            });
+            // A rollback finds what the baseline has; anything else must not be forgotten.
+            if !known {
+                stack.strays.push(current.clone());
+            }
+            if let Some(record) = stack.resources.get_mut(logical_id) {
+                describe(record, planned);
+                record.resource_type.clone_from(&planned.resource_type);
+                record.properties = properties.clone();
+            }
+        });
+        match self
+            .bring_into_being(planned, &properties, update, stop)
+            .await
+        {
+            Ok(made) => {
+                self.stack(|stack| {
+                    if let Some(record) = stack.resources.get_mut(logical_id) {
+                        take(record, made);
+                    }
+                });
+                self.complete(logical_id, update, stop).await
+            }
+            Err(reason) => {
+                let made = self
+                    .stack(|stack| stack.resources.get(logical_id)?.physical_id.clone())
+                    .flatten();
+                // Nothing new exists: the old resource is still the stack's own.
+                if made == current.physical_id {
+                    self.stack(|stack| {
+                        stack.resources.insert(logical_id.clone(), current);
+                    });
+                }
+                self.fail(logical_id, update, reason)
+            }
+        }
+    }
+
+    /// Brings a resource back to what it was before the update.
+    pub(super) async fn restore(&self, former: &Resource) -> bool {
+        let logical_id = &former.logical_id;
+        let update = ResourceOperation::Update;
+        let current = self
+            .stack(|stack| stack.resources.get(logical_id).cloned())
+            .flatten();
+        let Some(current) = current else {
+            self.stack(|stack| {
+                stack.resources.insert(logical_id.clone(), former.clone());
+            });
+            return true;
+        };
+        if current.physical_id != former.physical_id {
+            // The old physical resource was never touched.
+            self.stack(|stack| {
+                stack.resources.insert(logical_id.clone(), former.clone());
+            });
+            self.enter(logical_id, update, Phase::InProgress, None);
+            self.enter(logical_id, update, Phase::Complete, None);
+            return true;
+        }
+        if same(&current.properties, &former.properties) && !current.status.failed() {
+            self.stack(|stack| {
+                let status = current.status;
+                let mut restored = former.clone();
+                restored.status = status;
+                stack.resources.insert(logical_id.clone(), restored);
+            });
+            return true;
+        }
+        let stop = CancellationToken::new();
+        self.enter(logical_id, update, Phase::InProgress, None);
+        let scripted = ScriptedOperation::Rollback;
+        if let Err(reason) = self.scripted(logical_id, scripted, &stop).await {
+            return self.fail(logical_id, update, reason);
+        }
+        match self
+            .update_in_place(&current, &former.properties, &stop)
+            .await
+        {
+            Ok(made) => {
+                self.stack(|stack| {
+                    let mut restored = former.clone();
+                    take(&mut restored, made);
+                    stack.resources.insert(logical_id.clone(), restored);
+                });
+                self.complete(logical_id, update, &stop).await
+            }
+            Err(reason) => self.fail(logical_id, update, reason),
+        }
+    }
+
+    /// Removes a physical resource. `false` if that failed.
+    pub(super) async fn remove(&self, resource: &Resource, removal: Removal) -> bool {
+        let delete = ResourceOperation::Delete;
+        let in_place = self.names(resource);
+        let enter = |phase, reason| {
+            if in_place {
+                self.enter(&resource.logical_id, delete, phase, reason);
+            } else {
+                self.stack(|stack| {
+                    let status = ResourceStatus::new(delete, phase);
+                    stack.record(now(), resource, status, reason);
+                });
+            }
+        };
+        if resource.physical_id.is_none() {
+            // It never came to be; there is nothing to tell but that it is gone.
+            enter(Phase::Complete, None);
+            return true;
+        }
+        if retained(resource, removal) {
+            enter(Phase::Skipped, None);
+            return true;
+        }
+        enter(Phase::InProgress, None);
+        let stop = CancellationToken::new();
+        let scripted = self
+            .scripted(&resource.logical_id, ScriptedOperation::Delete, &stop)
+            .await;
+        let outcome = match scripted {
+            Err(reason) => Err(reason),
+            Ok(()) => resources::delete(&self.scene(&resource.logical_id), resource)
+                .await
+                .map_err(|trouble| trouble.0),
+        };
+        match outcome {
+            Ok(()) => {
+                self.pause(&stop).await;
+                enter(Phase::Complete, None);
+                true
+            }
+            Err(reason) => {
+                enter(Phase::Failed, Some(reason));
+                false
+            }
+        }
+    }
+
+    /// Whether the stack's own record is of this very physical resource.
+    fn names(&self, resource: &Resource) -> bool {
+        self.stack(|stack| {
+            stack
+                .resources
+                .get(&resource.logical_id)
+                .is_some_and(|record| record.physical_id == resource.physical_id)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Waits until the resource counts as ready, unless a sibling's failure comes first.
+    async fn complete(
+        &self,
+        logical_id: &str,
+        operation: ResourceOperation,
+        stop: &CancellationToken,
+    ) -> bool {
+        if self.pause(stop).await {
+            self.enter(logical_id, operation, Phase::Complete, None);
+            true
+        } else {
+            self.fail(logical_id, operation, operation.cancelled().to_owned())
+        }
+    }
+
+    fn fail(&self, logical_id: &str, operation: ResourceOperation, reason: String) -> bool {
+        self.enter(logical_id, operation, Phase::Failed, Some(reason));
+        false
+    }
+
+    fn enter(
+        &self,
+        logical_id: &str,
+        operation: ResourceOperation,
+        phase: Phase,
+        reason: Option<String>,
+    ) {
+        self.stack(|stack| stack.resource_enter(now(), logical_id, operation, phase, reason));
+    }
+
+    /// Waits the settings' delay. `false` if told to stop.
+    async fn pause(&self, stop: &CancellationToken) -> bool {
+        self.pause_for(self.world.settings.resource_delay, stop)
+            .await
+    }
+
+    async fn pause_for(&self, delay: std::time::Duration, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => false,
+            () = tokio::time::sleep(delay) => true,
+        }
+    }
+
+    /// The scripted delay and failure of an operation, if there are any.
+    async fn scripted(
+        &self,
+        logical_id: &str,
+        operation: ScriptedOperation,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
+        let directions =
+            self.world
+                .cloudformation
+                .scripts
+                .directions(&self.stack_name, logical_id, operation);
+        if stop.is_cancelled()
+            || (!directions.delay.is_zero() && !self.pause_for(directions.delay, stop).await)
+        {
+            return Err(operation.resource().cancelled().to_owned());
+        }
+        directions.failure.map_or(Ok(()), Err)
+    }
+
+    /// The evaluated properties of a resource.
+    fn properties(&self, planned: &Planned) -> Result<Value, String> {
+        let path = format!("Resources.{}.Properties", planned.logical_id);
+        self.evaluate(&path, &planned.properties)
+    }
+
+    fn scene(&self, logical_id: &str) -> Scene {
+        let tags = self
+            .stack(|stack| stack.declared.tags.clone())
+            .unwrap_or_default();
+        Scene {
+            world: SharedWorld(Arc::clone(&self.world)),
+            stack_name: self.stack_name.clone(),
+            stack_id: self.stack_id.clone(),
+            logical_id: logical_id.to_owned(),
+            caller: self.caller.clone(),
+            tags,
+        }
+    }
+}
+
+/// A fresh record of what is about to be made.
+fn record(planned: &Planned, operation: ResourceOperation) -> Resource {
+    Resource {
+        logical_id: planned.logical_id.clone(),
+        resource_type: planned.resource_type.clone(),
+        physical_id: None,
+        reference: String::new(),
+        attributes: Map::new(),
+        properties: Value::Null,
+        metadata: planned.metadata.clone(),
+        deletion_policy: planned.deletion_policy.clone(),
+        update_replace_policy: planned.update_replace_policy.clone(),
+        depends_on: planned.depends_on.clone(),
+        status: ResourceStatus::new(operation, Phase::InProgress),
+        reason: None,
+        changed: now(),
+    }
+}
+
+/// What the template says beside the properties.
+fn describe(record: &mut Resource, planned: &Planned) {
+    record.metadata = planned.metadata.clone();
+    record.deletion_policy.clone_from(&planned.deletion_policy);
+    record
+        .update_replace_policy
+        .clone_from(&planned.update_replace_policy);
+    record.depends_on.clone_from(&planned.depends_on);
+}
+
+fn take(record: &mut Resource, made: Made) {
+    record.physical_id = Some(made.physical_id);
+    record.reference = made.reference;
+    record.attributes = made.attributes;
+}
+
+/// The operator's own name of a resource, where the new resource would have to bear it too.
+fn kept_name(planned: &Planned, current: &Resource, properties: &Value) -> Option<String> {
+    if current.resource_type != planned.resource_type {
+        return None;
+    }
+    let property = resources::find(&planned.resource_type)?.name_property?;
+    let name = input::text(properties, property)?;
+    (input::text(&current.properties, property).as_ref() == Some(&name)).then_some(name)
+}
+
+/// Whether the template wants the physical resource to stay.
+fn retained(resource: &Resource, removal: Removal) -> bool {
+    let policy = match removal {
+        Removal::Replaced => resource.update_replace_policy.as_deref(),
+        Removal::Undone => return false,
+        Removal::Stack { .. } | Removal::Dropped => resource.deletion_policy.as_deref(),
+    };
+    match policy {
+        Some("Retain") => true,
+        Some("RetainExceptOnCreate") => {
+            removal
+                != Removal::Stack {
+                    rolling_back_creation: true,
+                }
+        }
+        _ => false,
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_decide_what_stays() {
+        let planned = Planned {
+            logical_id: "Files".into(),
+            resource_type: "AWS::S3::Bucket".into(),
+            properties: Value::Null,
+            metadata: Value::Null,
+            deletion_policy: None,
+            update_replace_policy: None,
+            depends_on: Vec::new(),
+        };
+        let stack = Removal::Stack {
+            rolling_back_creation: false,
+        };
+        let creation = Removal::Stack {
+            rolling_back_creation: true,
+        };
+        for (deletion, replace, removal, expected) in [
+            (None, None, stack, false),
+            (Some("Retain"), None, stack, true),
+            (Some("Retain"), None, creation, true),
+            (Some("RetainExceptOnCreate"), None, stack, true),
+            (Some("RetainExceptOnCreate"), None, creation, false),
+            (Some("Snapshot"), None, stack, false),
+            (Some("Retain"), None, Removal::Replaced, false),
+            (None, Some("Retain"), Removal::Replaced, true),
+            (Some("Retain"), None, Removal::Dropped, true),
+            (Some("Retain"), Some("Retain"), Removal::Undone, false),
+        ] {
+            let mut resource = record(&planned, ResourceOperation::Create);
+            resource.deletion_policy = deletion.map(str::to_owned);
+            resource.update_replace_policy = replace.map(str::to_owned);
+            assert_eq!(
+                retained(&resource, removal),
+                expected,
+                "{deletion:?} {replace:?} {removal:?}"
+            );
+        }
+    }
+}

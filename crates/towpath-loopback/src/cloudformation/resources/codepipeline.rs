@@ -1,0 +1,183 @@
+//! AWS::CodePipeline::Pipeline: the template's structure, as CodePipeline's API spells it.
+
+use serde_json::{Map, Value, json};
+
+use super::names::{self, Rules};
+use super::properties::{camel_case, pick, tag_list, whole_numbers};
+use super::{Made, Scene, Trouble, service_call, service_removal};
+use crate::cloudformation::stack::Resource;
+use crate::input;
+
+/// What makes up `PipelineDeclaration`, under the template's own names.
+const STRUCTURE: &[&str] = &[
+    "RoleArn",
+    "ArtifactStore",
+    "Stages",
+    "ExecutionMode",
+    "PipelineType",
+    "Variables",
+    "Triggers",
+];
+
+pub(super) async fn create(scene: &Scene, properties: &Value) -> Result<Made, Trouble> {
+    let name = names::physical(scene, properties, "Name", Rules::PIPELINE);
+    let arn = scene.world.arn("codepipeline", &name);
+    scene.authorize("CodePipeline", "codepipeline:CreatePipeline", &arn)?;
+    if let Some(role) = input::text(properties, "RoleArn") {
+        scene.pass_role("CodePipeline", &role, "codepipeline.amazonaws.com")?;
+    }
+    let answer = service_call!(
+        scene,
+        codepipeline,
+        "CodePipeline",
+        "CreatePipeline",
+        json!({
+            "pipeline": declaration(properties, &name),
+            "tags": camel_case(&tag_list(&scene.tags, properties), &[]),
+        })
+    )?;
+    disable_transitions(scene, properties, &name).await?;
+    Ok(pipeline(name, &answer))
+}
+
+pub(super) async fn update(
+    scene: &Scene,
+    resource: &Resource,
+    properties: &Value,
+) -> Result<Made, Trouble> {
+    let name = resource.physical_id.clone().unwrap_or_default();
+    let arn = scene.world.arn("codepipeline", &name);
+    scene.authorize("CodePipeline", "codepipeline:UpdatePipeline", &arn)?;
+    let answer = service_call!(
+        scene,
+        codepipeline,
+        "CodePipeline",
+        "UpdatePipeline",
+        json!({ "pipeline": declaration(properties, &name) })
+    )?;
+    disable_transitions(scene, properties, &name).await?;
+    Ok(pipeline(name, &answer))
+}
+
+pub(super) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Trouble> {
+    let name = resource.physical_id.clone().unwrap_or_default();
+    let arn = scene.world.arn("codepipeline", &name);
+    scene.authorize("CodePipeline", "codepipeline:DeletePipeline", &arn)?;
+    service_removal!(
+        scene,
+        codepipeline,
+        "CodePipeline",
+        "DeletePipeline",
+        json!({ "name": name })
+    )
+}
+
+fn pipeline(name: String, answer: &Value) -> Made {
+    let version = answer
+        .get("pipeline")
+        .and_then(|pipeline| input::integer(pipeline, "version"))
+        .unwrap_or(1);
+    Made::new(name).attribute("Version", version.to_string())
+}
+
+async fn disable_transitions(scene: &Scene, properties: &Value, name: &str) -> Result<(), Trouble> {
+    for transition in input::list(properties, "DisableInboundStageTransitions") {
+        service_call!(
+            scene,
+            codepipeline,
+            "CodePipeline",
+            "DisableStageTransition",
+            json!({
+                "pipelineName": name,
+                "stageName": input::text(transition, "StageName"),
+                "transitionType": "Inbound",
+                "reason": input::text(transition, "Reason"),
+            })
+        )?;
+    }
+    Ok(())
+}
+
+/// The pipeline's structure. Below `Configuration` keys are the actions' own and stay as they are.
+fn declaration(properties: &Value, name: &str) -> Value {
+    let mut structure = match camel_case(
+        &Value::Object(pick(properties, STRUCTURE)),
+        &["Configuration"],
+    ) {
+        Value::Object(structure) => structure,
+        _ => Map::new(),
+    };
+    structure.insert("name".into(), json!(name));
+    let stores: Map<String, Value> = input::list(properties, "ArtifactStores")
+        .iter()
+        .filter_map(|entry| {
+            Some((
+                input::text(entry, "Region")?,
+                camel_case(entry.get("ArtifactStore")?, &[]),
+            ))
+        })
+        .collect();
+    if !stores.is_empty() {
+        structure.insert("artifactStores".into(), Value::Object(stores));
+    }
+    let stages = structure.get_mut("stages").and_then(Value::as_array_mut);
+    for stage in stages.into_iter().flatten() {
+        let actions = stage.get_mut("actions").and_then(Value::as_array_mut);
+        for action in actions.into_iter().flatten() {
+            let Some(action) = action.as_object_mut() else {
+                continue;
+            };
+            whole_numbers(action, &["runOrder", "timeoutInMinutes"]);
+            if let Some(Value::Object(id)) = action.get_mut("actionTypeId") {
+                let version = input::text(&Value::Object(id.clone()), "version");
+                id.insert("version".into(), json!(version));
+            }
+        }
+    }
+    Value::Object(structure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_becomes_what_the_api_calls_it() {
+        let properties = json!({
+            "Name": "ignored: the physical name counts",
+            "RoleArn": "arn:role",
+            "PipelineType": "V2",
+            "ExecutionMode": "SUPERSEDED",
+            "RestartExecutionOnUpdate": true,
+            "ArtifactStore": {"Type": "S3", "Location": "bucket", "EncryptionKey": {"Id": "k", "Type": "KMS"}},
+            "Variables": [{"Name": "Branch", "DefaultValue": "main"}],
+            "Stages": [{"Name": "Commit", "Actions": [{
+                "Name": "Test",
+                "ActionTypeId": {"Category": "Invoke", "Owner": "AWS", "Provider": "Lambda", "Version": 1},
+                "Configuration": {"FunctionName": "f", "UserParameters": "task=test"},
+                "InputArtifacts": [{"Name": "Source"}],
+                "RunOrder": "2",
+                "Namespace": "Ns",
+            }]}],
+        });
+        assert_eq!(
+            declaration(&properties, "p"),
+            json!({
+                "roleArn": "arn:role",
+                "artifactStore": {"type": "S3", "location": "bucket", "encryptionKey": {"id": "k", "type": "KMS"}},
+                "stages": [{"name": "Commit", "actions": [{
+                    "name": "Test",
+                    "actionTypeId": {"category": "Invoke", "owner": "AWS", "provider": "Lambda", "version": "1"},
+                    "configuration": {"FunctionName": "f", "UserParameters": "task=test"},
+                    "inputArtifacts": [{"name": "Source"}],
+                    "runOrder": 2,
+                    "namespace": "Ns",
+                }]}],
+                "executionMode": "SUPERSEDED",
+                "pipelineType": "V2",
+                "variables": [{"name": "Branch", "defaultValue": "main"}],
+                "name": "p",
+            })
+        );
+    }
+}

@@ -1,0 +1,365 @@
+//! The table of resource types: how each is served, what names it and what replaces it.
+
+/// What is known of a resource type before any resource of it exists.
+#[derive(Debug)]
+pub(crate) struct ResourceType {
+    pub(crate) name: &'static str,
+    pub(super) kind: Kind,
+    /// Properties whose change needs a new physical resource.
+    pub(crate) replaced_by: &'static [&'static str],
+    /// The property that gives the resource a name of the operator's choosing.
+    pub(crate) name_property: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    LambdaFunction,
+    LambdaVersion,
+    LambdaAlias,
+    LambdaPermission,
+    LambdaEventInvokeConfig,
+    LambdaLayerVersion,
+    Bucket,
+    BucketPolicy,
+    Role,
+    Policy,
+    ManagedPolicy,
+    LogGroup,
+    Topic,
+    TopicPolicy,
+    Subscription,
+    Parameter,
+    Alarm,
+    Pipeline,
+    RestApi,
+    RestResource,
+    RestMethod,
+    RestDeployment,
+    RestStage,
+    RestAccount,
+    HttpApi,
+    HttpRoute,
+    HttpIntegration,
+    HttpStage,
+    HttpDeployment,
+    WaitConditionHandle,
+    NestedStack,
+    Simulated,
+}
+
+const fn of(
+    name: &'static str,
+    kind: Kind,
+    name_property: Option<&'static str>,
+    replaced_by: &'static [&'static str],
+) -> ResourceType {
+    ResourceType {
+        name,
+        kind,
+        replaced_by,
+        name_property,
+    }
+}
+
+/// Every type that is served. What replaces a resource is as the CloudFormation resource reference says.
+static TYPES: &[ResourceType] = &[
+    of(
+        "AWS::Lambda::Function",
+        Kind::LambdaFunction,
+        Some("FunctionName"),
+        &["FunctionName", "PackageType"],
+    ),
+    of(
+        "AWS::Lambda::Version",
+        Kind::LambdaVersion,
+        None,
+        &[
+            "FunctionName",
+            "CodeSha256",
+            "Description",
+            "ProvisionedConcurrencyConfig",
+            "RuntimePolicy",
+        ],
+    ),
+    of(
+        "AWS::Lambda::Alias",
+        Kind::LambdaAlias,
+        Some("Name"),
+        &["FunctionName", "Name"],
+    ),
+    of(
+        "AWS::Lambda::Permission",
+        Kind::LambdaPermission,
+        None,
+        &[
+            "Action",
+            "EventSourceToken",
+            "FunctionName",
+            "FunctionUrlAuthType",
+            "InvokedViaFunctionUrl",
+            "Principal",
+            "PrincipalOrgID",
+            "SourceAccount",
+            "SourceArn",
+        ],
+    ),
+    of(
+        "AWS::Lambda::EventInvokeConfig",
+        Kind::LambdaEventInvokeConfig,
+        None,
+        &["FunctionName", "Qualifier"],
+    ),
+    of(
+        "AWS::Lambda::LayerVersion",
+        Kind::LambdaLayerVersion,
+        None,
+        &[
+            "CompatibleArchitectures",
+            "CompatibleRuntimes",
+            "Content",
+            "Description",
+            "LayerName",
+            "LicenseInfo",
+        ],
+    ),
+    of(
+        "AWS::S3::Bucket",
+        Kind::Bucket,
+        Some("BucketName"),
+        &["BucketName", "BucketNamePrefix"],
+    ),
+    of(
+        "AWS::S3::BucketPolicy",
+        Kind::BucketPolicy,
+        None,
+        &["Bucket"],
+    ),
+    of(
+        "AWS::IAM::Role",
+        Kind::Role,
+        Some("RoleName"),
+        &["RoleName", "Path"],
+    ),
+    of("AWS::IAM::Policy", Kind::Policy, None, &[]),
+    of(
+        "AWS::IAM::ManagedPolicy",
+        Kind::ManagedPolicy,
+        Some("ManagedPolicyName"),
+        &["ManagedPolicyName", "Path", "Description"],
+    ),
+    of(
+        "AWS::Logs::LogGroup",
+        Kind::LogGroup,
+        Some("LogGroupName"),
+        &["LogGroupName"],
+    ),
+    of(
+        "AWS::SNS::Topic",
+        Kind::Topic,
+        Some("TopicName"),
+        &["TopicName", "FifoTopic"],
+    ),
+    of("AWS::SNS::TopicPolicy", Kind::TopicPolicy, None, &[]),
+    of(
+        "AWS::SNS::Subscription",
+        Kind::Subscription,
+        None,
+        &["Endpoint", "Protocol", "TopicArn"],
+    ),
+    of(
+        "AWS::SSM::Parameter",
+        Kind::Parameter,
+        Some("Name"),
+        &["Name", "Type"],
+    ),
+    of(
+        "AWS::CloudWatch::Alarm",
+        Kind::Alarm,
+        Some("AlarmName"),
+        &["AlarmName"],
+    ),
+    of(
+        "AWS::CodePipeline::Pipeline",
+        Kind::Pipeline,
+        Some("Name"),
+        &["Name"],
+    ),
+    of("AWS::ApiGateway::RestApi", Kind::RestApi, None, &[]),
+    of(
+        "AWS::ApiGateway::Resource",
+        Kind::RestResource,
+        None,
+        &["ParentId", "PathPart", "RestApiId"],
+    ),
+    of(
+        "AWS::ApiGateway::Method",
+        Kind::RestMethod,
+        None,
+        &["HttpMethod", "ResourceId", "RestApiId"],
+    ),
+    of(
+        "AWS::ApiGateway::Deployment",
+        Kind::RestDeployment,
+        None,
+        &["RestApiId", "DeploymentCanarySettings"],
+    ),
+    of(
+        "AWS::ApiGateway::Stage",
+        Kind::RestStage,
+        None,
+        &["RestApiId", "StageName"],
+    ),
+    of("AWS::ApiGateway::Account", Kind::RestAccount, None, &[]),
+    of(
+        "AWS::ApiGatewayV2::Api",
+        Kind::HttpApi,
+        None,
+        &["ProtocolType"],
+    ),
+    of(
+        "AWS::ApiGatewayV2::Route",
+        Kind::HttpRoute,
+        None,
+        &["ApiId"],
+    ),
+    of(
+        "AWS::ApiGatewayV2::Integration",
+        Kind::HttpIntegration,
+        None,
+        &["ApiId"],
+    ),
+    of(
+        "AWS::ApiGatewayV2::Stage",
+        Kind::HttpStage,
+        None,
+        &["ApiId", "StageName"],
+    ),
+    of(
+        "AWS::ApiGatewayV2::Deployment",
+        Kind::HttpDeployment,
+        None,
+        &["ApiId"],
+    ),
+    of(
+        "AWS::CloudFormation::WaitConditionHandle",
+        Kind::WaitConditionHandle,
+        None,
+        &[],
+    ),
+    of("AWS::CloudFormation::Stack", Kind::NestedStack, None, &[]),
+    of(
+        "AWS::KMS::Key",
+        Kind::Simulated,
+        None,
+        &["KeySpec", "KeyUsage", "MultiRegion"],
+    ),
+    of(
+        "AWS::KMS::Alias",
+        Kind::Simulated,
+        Some("AliasName"),
+        &["AliasName"],
+    ),
+    of(
+        "AWS::CodeStarConnections::Connection",
+        Kind::Simulated,
+        None,
+        &["ConnectionName", "HostArn", "ProviderType"],
+    ),
+    of(
+        "AWS::CodeConnections::Connection",
+        Kind::Simulated,
+        None,
+        &["ConnectionName", "HostArn", "ProviderType"],
+    ),
+    of(
+        "AWS::Events::Rule",
+        Kind::Simulated,
+        Some("Name"),
+        &["Name", "EventBusName"],
+    ),
+    of(
+        "AWS::IAM::InstanceProfile",
+        Kind::Simulated,
+        Some("InstanceProfileName"),
+        &["InstanceProfileName", "Path"],
+    ),
+    of(
+        "AWS::SQS::Queue",
+        Kind::Simulated,
+        Some("QueueName"),
+        &["QueueName", "FifoQueue"],
+    ),
+    of("AWS::SQS::QueuePolicy", Kind::Simulated, None, &[]),
+    of(
+        "AWS::DynamoDB::Table",
+        Kind::Simulated,
+        Some("TableName"),
+        &["TableName", "KeySchema", "LocalSecondaryIndexes"],
+    ),
+    of(
+        "AWS::CodeBuild::Project",
+        Kind::Simulated,
+        Some("Name"),
+        &["Name"],
+    ),
+    of("AWS::CloudFront::Distribution", Kind::Simulated, None, &[]),
+    of(
+        "AWS::CloudFront::OriginAccessControl",
+        Kind::Simulated,
+        None,
+        &[],
+    ),
+    of(
+        "AWS::CloudFront::CloudFrontOriginAccessIdentity",
+        Kind::Simulated,
+        None,
+        &[],
+    ),
+    of("AWS::CloudFront::CachePolicy", Kind::Simulated, None, &[]),
+    of(
+        "AWS::CloudFront::OriginRequestPolicy",
+        Kind::Simulated,
+        None,
+        &[],
+    ),
+    of(
+        "AWS::CloudFront::ResponseHeadersPolicy",
+        Kind::Simulated,
+        None,
+        &[],
+    ),
+    of(
+        "AWS::CloudFront::Function",
+        Kind::Simulated,
+        Some("Name"),
+        &["Name"],
+    ),
+];
+
+/// The type of that name, if it is served.
+pub(crate) fn find(name: &str) -> Option<&'static ResourceType> {
+    TYPES.iter().find(|known| known.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_each_type_once() {
+        let mut names: Vec<_> = TYPES.iter().map(|known| known.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_name_of_ones_own_needs_a_replacement_to_change() {
+        for known in TYPES {
+            if let Some(name) = known.name_property {
+                assert!(known.replaced_by.contains(&name), "{}", known.name);
+            }
+        }
+    }
+}
