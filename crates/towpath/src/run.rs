@@ -10,7 +10,7 @@ mod source;
 mod view;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_codepipeline::Client as CodePipeline;
 use towpath_loopback::{Loopback, Settings};
@@ -68,6 +68,7 @@ async fn execute(
     state: &State,
     loopback: &Loopback,
 ) -> Result<Exit, Error> {
+    let began = Instant::now();
     let config = provision::config(loopback);
     let world = provision::Provision {
         config: &config,
@@ -96,8 +97,16 @@ async fn execute(
     .await?;
     reporter.clear();
 
-    let report =
-        document::Report::gather(&config, loopback, &pipeline, &execution, &watched, state).await?;
+    let report = document::Report::gather(
+        &config,
+        loopback,
+        &pipeline,
+        &execution,
+        &watched,
+        state,
+        began.elapsed(),
+    )
+    .await?;
     if arguments.json {
         println!("{}", report.to_json());
     } else {

@@ -39,8 +39,10 @@ impl Approvals {
         if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
             return Answer::Nobody;
         }
+        // What was typed before the question was asked is no answer to it.
+        let _ = rustix::termios::tcflush(&stdin, rustix::termios::QueueSelector::IFlush);
         loop {
-            eprint!("Approve {stage}/{action}? [y/n] ");
+            eprint!("{stage}/{action} waits. Approve? [y/n] ");
             let _ = std::io::stderr().flush();
             let mut line = String::new();
             match stdin.lock().read_line(&mut line) {

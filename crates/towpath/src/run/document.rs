@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_sdk_cloudformation::Client as CloudFormation;
+use aws_sdk_cloudformation::types::Stack;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -27,6 +29,9 @@ pub(crate) struct Report {
     artifacts: Vec<ArtifactReport>,
     outputs: BTreeMap<String, String>,
     fidelity: Value,
+    /// The wall time from start to end: for the page, not for the document.
+    #[serde(skip)]
+    elapsed_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +69,7 @@ impl Report {
         execution: &str,
         watched: &Watched,
         state: &State,
+        elapsed: Duration,
     ) -> anyhow::Result<Self> {
         let invocations = invocations(&loopback.jobs(&pipeline.name, execution)?);
         let mut artifacts = Vec::new();
@@ -132,6 +138,7 @@ impl Report {
             artifacts,
             outputs: outputs(config).await?,
             fidelity: loopback.fidelity(),
+            elapsed_ms: elapsed.as_millis() as u64,
         })
     }
 
@@ -147,17 +154,11 @@ impl Report {
         } else {
             Tone::Bad
         };
-        let total: u64 = self
-            .stages
-            .iter()
-            .flat_map(|stage| &stage.actions)
-            .filter_map(|action| action.duration_ms)
-            .sum();
         let _ = writeln!(
             text,
             "\n{} {}",
             style(self.status, tone),
-            style(&format!("after {} of work", duration(total)), Tone::Quiet)
+            style(&format!("in {}", duration(self.elapsed_ms)), Tone::Quiet)
         );
         for stage in &self.stages {
             let _ = writeln!(text, "  {:<12} {}", stage.name, stage.status);
@@ -179,29 +180,37 @@ impl Report {
         if hold {
             let _ = writeln!(text, "AWS:       {endpoint}");
         }
-        let _ = writeln!(text, "Logs:      {}", state.logs().display());
-        let _ = writeln!(text, "Artifacts: {}", state.artifacts().display());
+        let _ = writeln!(text, "Logs:      {}", near(&state.logs()));
+        let _ = writeln!(text, "Artifacts: {}", near(&state.artifacts()));
         let _ = writeln!(
             text,
             "\n{}",
             style("How faithful this run was", Tone::Strong)
         );
         for word in ["executed", "simulated", "refused"] {
-            let list: Vec<&str> = self.fidelity[word]
+            let _ = writeln!(text, "  {word}:");
+            let list = self.fidelity[word]
                 .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let list = if list.is_empty() {
-                "nothing".to_owned()
-            } else {
-                list.join(", ")
-            };
-            let _ = writeln!(text, "  {word}: {list}");
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            if list.is_empty() {
+                let _ = writeln!(text, "    nothing");
+            }
+            for entry in list.iter().filter_map(Value::as_str) {
+                let _ = writeln!(text, "    {entry}");
+            }
         }
         text
     }
+}
+
+/// The path as it is shortest from here.
+fn near(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let near = here
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    near.as_deref().unwrap_or(path).display().to_string()
 }
 
 /// How often a function was called for each action, by stage and action.
@@ -242,7 +251,7 @@ async fn outputs(config: &SdkConfig) -> anyhow::Result<BTreeMap<String, String>>
         });
     Ok(last
         .iter()
-        .flat_map(|stack| stack.outputs())
+        .flat_map(Stack::outputs)
         .filter_map(|output| {
             Some((
                 output.output_key()?.to_owned(),

@@ -1,6 +1,7 @@
 //! What a person sees meanwhile, on stderr: a live view on a terminal, plain prefixed lines elsewhere.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -195,7 +196,7 @@ fn lines(event: &Event) -> Option<String> {
                     Some(text) => {
                         let mut told = format!("{prefix} {word} in {took}");
                         for line in text.lines() {
-                            told.push_str(&format!("\n{prefix}   {line}"));
+                            let _ = write!(told, "\n{prefix}   {line}");
                         }
                         told
                     }

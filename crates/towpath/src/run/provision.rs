@@ -385,21 +385,19 @@ async fn failure(
     token: &str,
     observed: &Observed,
 ) -> anyhow::Error {
-    match cause::find(client, stack, token).await {
-        Ok(Some(cause)) => anyhow!(
+    if let Ok(Some(cause)) = cause::find(client, stack, token).await {
+        return anyhow!(
             "failed to deploy {name}: {} ({}): {}",
             cause.logical_id,
             cause.resource_type,
             cause.reason
-        ),
-        _ => {
-            let reason = observed.stack().and_then(|stack| stack.reason.clone());
-            anyhow!(
-                "failed to deploy {name}: {}",
-                reason.unwrap_or_else(|| "no reason was given".into())
-            )
-        }
+        );
     }
+    let reason = observed.stack().and_then(|stack| stack.reason.clone());
+    anyhow!(
+        "failed to deploy {name}: {}",
+        reason.unwrap_or_else(|| "no reason was given".into())
+    )
 }
 
 async fn upload(store: &S3, bytes: Vec<u8>) -> anyhow::Result<String> {

@@ -159,7 +159,7 @@ mod tests {
                 } => {
                     format!("ended {succeeded} {duration_ms} {text:?}")
                 }
-                other => format!("{other:?}"),
+                Event::Note(text) => text.clone(),
             })
             .collect()
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use aws_sdk_codepipeline::Client;
-use aws_sdk_codepipeline::types::{ActionExecutionFilter, ApprovalResult, ApprovalStatus};
+use aws_sdk_codepipeline::types::{
+    ActionExecutionFilter, ActionExecutionOutput, ApprovalResult, ApprovalStatus,
+};
 
 use crate::run::approval::{Answer, Approvals};
 use crate::run::progress::{Event, Reporter};
@@ -287,7 +289,7 @@ async fn executed(watch: &Watch<'_>) -> anyhow::Result<Actions> {
                     .map(|all| all.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
                     .unwrap_or_default(),
                 artifacts: output
-                    .map(|output| output.output_artifacts())
+                    .map(ActionExecutionOutput::output_artifacts)
                     .unwrap_or_default()
                     .iter()
                     .filter_map(|artifact| {
