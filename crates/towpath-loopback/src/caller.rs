@@ -15,3 +15,13 @@ pub enum Caller {
         access_key_id: String,
     },
 }
+
+impl Caller {
+    /// The ARN that messages and policies know the caller by.
+    pub fn arn(&self, account: &str) -> String {
+        match self {
+            Self::Root => format!("arn:aws:iam::{account}:root"),
+            Self::Role { session_arn, .. } => session_arn.clone(),
+        }
+    }
+}

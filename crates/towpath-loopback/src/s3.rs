@@ -1,23 +1,29 @@
 //! S3: a versioned object store in files, served through the `s3s` library.
 
+mod access;
+mod buckets;
+mod gateway;
+mod listing;
+mod listings;
+mod multipart;
+mod objects;
+mod store;
+mod uploads;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use s3s::S3Error;
+use s3s::service::{S3Service, S3ServiceBuilder};
 
-use crate::AwsError;
+use crate::{AwsError, World};
+pub(crate) use access::CutSlot;
+use store::{Attributes, Precondition, Store, Versioning};
 
 /// The store.
 pub(crate) struct S3 {
-    root: PathBuf,
-}
-
-/// What a write came to.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    /// Of a bucket with versioning; `None` otherwise.
-    pub(crate) version_id: Option<String>,
-    /// With its quotation marks.
-    pub(crate) etag: String,
+    store: Arc<Store>,
 }
 
 /// An object as it was read.
@@ -29,44 +35,57 @@ pub(crate) struct Object {
     pub(crate) version_id: Option<String>,
     /// With its quotation marks.
     pub(crate) etag: String,
-    /// The file that holds the content; immutable, and gone when this version is deleted.
-    pub(crate) path: PathBuf,
 }
 
 impl S3 {
     /// An empty store below `root`.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            store: Arc::new(Store::new(root)),
+        }
+    }
+
+    /// What answers S3's requests.
+    pub(crate) fn service(&self, world: &Arc<World>) -> S3Service {
+        let mut builder = S3ServiceBuilder::new(gateway::Gateway {
+            world: world.clone(),
+            store: self.store.clone(),
+        });
+        builder.set_auth(access::Secrets(world.clone()));
+        builder.set_access(access::Policies {
+            world: world.clone(),
+            store: self.store.clone(),
+        });
+        builder.build()
     }
 
     /// `BucketAlreadyOwnedByYou` when it exists.
     pub(crate) fn create_bucket(&self, bucket: &str) -> Result<(), AwsError> {
-        let _ = (bucket, &self.root);
-        Ok(())
+        self.store.create_bucket(bucket).map_err(into_aws)
     }
 
     /// `BucketNotEmpty` when it holds a version or a delete marker; `NoSuchBucket`.
     pub(crate) fn delete_bucket(&self, bucket: &str) -> Result<(), AwsError> {
-        let _ = bucket;
-        Ok(())
-    }
-
-    /// Deletes every version and delete marker of the bucket.
-    pub(crate) fn empty_bucket(&self, bucket: &str) -> Result<(), AwsError> {
-        let _ = bucket;
-        Ok(())
+        self.store.delete_bucket(bucket).map_err(into_aws)
     }
 
     /// Whether the bucket exists.
     pub(crate) fn exists(&self, bucket: &str) -> bool {
-        let _ = bucket;
-        false
+        self.store.with(bucket, |_| Ok(())).is_ok()
     }
 
     /// Turns versioning on (`true`) or suspends it.
     pub(crate) fn set_versioning(&self, bucket: &str, enabled: bool) -> Result<(), AwsError> {
-        let _ = (bucket, enabled);
-        Ok(())
+        self.store
+            .with(bucket, |bucket| {
+                bucket.versioning = if enabled {
+                    Versioning::Enabled
+                } else {
+                    Versioning::Suspended
+                };
+                Ok(())
+            })
+            .map_err(into_aws)
     }
 
     /// The bucket's policy document; `None` removes it.
@@ -75,8 +94,26 @@ impl S3 {
         bucket: &str,
         policy: Option<serde_json::Value>,
     ) -> Result<(), AwsError> {
-        let _ = (bucket, policy);
-        Ok(())
+        self.store
+            .with(bucket, |bucket| {
+                bucket.policy = policy;
+                Ok(())
+            })
+            .map_err(into_aws)
+    }
+
+    /// The algorithm (`aws:kms`) and key that content gets when its writer names none.
+    pub(crate) fn set_encryption(
+        &self,
+        bucket: &str,
+        encryption: Option<(String, Option<String>)>,
+    ) -> Result<(), AwsError> {
+        self.store
+            .with(bucket, |bucket| {
+                bucket.encryption = encryption;
+                Ok(())
+            })
+            .map_err(into_aws)
     }
 
     /// Writes an object as the loopback itself: no policy is asked.
@@ -85,9 +122,20 @@ impl S3 {
         bucket: &str,
         key: &str,
         content: Bytes,
-    ) -> Result<Stored, AwsError> {
-        let _ = (bucket, key, content);
-        Err(AwsError::internal("not yet"))
+    ) -> Result<(), AwsError> {
+        let write = async {
+            let mut draft = self.store.draft(bucket)?;
+            draft.write(&content).await?;
+            let finished = draft.finish().await?;
+            self.store.commit(
+                bucket,
+                key,
+                finished,
+                Attributes::default(),
+                &Precondition::default(),
+            )
+        };
+        write.await.map(drop).map_err(into_aws)
     }
 
     /// Reads an object as the loopback itself: `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`.
@@ -97,7 +145,27 @@ impl S3 {
         key: &str,
         version_id: Option<&str>,
     ) -> Result<Object, AwsError> {
-        let _ = (bucket, key, version_id);
-        Err(AwsError::internal("not yet"))
+        let (version, content) = self.store.find(bucket, key, version_id).map_err(into_aws)?;
+        let shown = self
+            .store
+            .with(bucket, |bucket| Ok(bucket.shown(&version.id)))
+            .map_err(into_aws)?;
+        let bytes = tokio::fs::read(&content.path).await.map_err(|error| {
+            AwsError::internal(format!("failed to read s3://{bucket}/{key}: {error}"))
+        })?;
+        Ok(Object {
+            bytes: bytes.into(),
+            version_id: shown,
+            etag: format!("\"{}\"", content.etag),
+        })
+    }
+}
+
+/// The same error, as the other services know errors.
+fn into_aws(error: S3Error) -> AwsError {
+    AwsError {
+        code: error.code().as_str().to_owned(),
+        message: error.message().unwrap_or_default().to_owned(),
+        status: error.status_code().map_or(500, |status| status.as_u16()),
     }
 }

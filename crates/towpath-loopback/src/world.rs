@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,9 @@ use crate::apigateway::ApiGateway;
 use crate::cloudformation::CloudFormation;
 use crate::cloudwatch::CloudWatch;
 use crate::codepipeline::CodePipeline;
+use crate::faults::Faults;
 use crate::fidelity::Fidelity;
+use crate::iam::Iam;
 use crate::identity::Identity;
 use crate::lambda::Lambda;
 use crate::logs::Logs;
@@ -74,7 +77,9 @@ pub struct World {
     pub(crate) cloudformation: CloudFormation,
     pub(crate) codepipeline: CodePipeline,
     pub(crate) cloudwatch: CloudWatch,
-    pub(crate) fidelity: Fidelity,
+    pub(crate) faults: Faults,
+    pub(crate) fidelity: Arc<Fidelity>,
+    pub(crate) iam: Iam,
     pub(crate) identity: Identity,
     pub(crate) logs: Logs,
     pub(crate) s3: S3,
@@ -87,6 +92,7 @@ impl World {
     /// A world with nothing in it, that will be served at `port`.
     pub(crate) fn new(settings: Settings, port: u16) -> Self {
         let state = settings.state_dir.clone();
+        let fidelity = Arc::new(Fidelity::default());
         Self {
             endpoint: format!("http://127.0.0.1:{port}"),
             control_token: uuid::Uuid::new_v4().simple().to_string(),
@@ -97,8 +103,10 @@ impl World {
             cloudformation: CloudFormation::default(),
             codepipeline: CodePipeline::default(),
             cloudwatch: CloudWatch::default(),
-            fidelity: Fidelity::default(),
-            identity: Identity::new(&settings.account),
+            identity: Identity::new(&settings.account, fidelity.clone()),
+            faults: Faults::default(),
+            fidelity,
+            iam: Iam::default(),
             logs: Logs::new(state.join("logs")),
             s3: S3::new(state.join("s3")),
             sns: Sns::default(),

@@ -1,0 +1,735 @@
+//! Operations on objects.
+
+use std::ops::Range as Bytes;
+use std::time::SystemTime;
+
+use futures::StreamExt;
+use s3s::crypto::Checksum as _;
+#[allow(
+    clippy::wildcard_imports,
+    reason = "an operation is three of its several hundred types"
+)]
+use s3s::dto::*;
+use s3s::{S3ErrorCode, S3Request, S3Result, TrailingHeaders, s3_error};
+use tokio_util::io::ReaderStream;
+
+use super::gateway::Gateway;
+use super::store::{Attributes, Committed, Content, Draft, Precondition, Version, open};
+use crate::Caller;
+
+/// Content up to this size is answered in one piece.
+const SMALL: u64 = 256 * 1024;
+
+pub(super) async fn put(
+    gateway: &Gateway,
+    request: S3Request<PutObjectInput>,
+) -> S3Result<PutObjectOutput> {
+    let trailers = request.trailing_headers;
+    let input = request.input;
+    let mut draft = gateway.store.draft(&input.bucket)?;
+    let told = Told {
+        md5: input.content_md5.clone(),
+        algorithm: algorithm(input.checksum_algorithm.as_ref(), &request.headers),
+        checksum: Checksum {
+            checksum_crc32: input.checksum_crc32.clone(),
+            checksum_crc32c: input.checksum_crc32c.clone(),
+            checksum_crc64nvme: input.checksum_crc64nvme.clone(),
+            checksum_sha1: input.checksum_sha1.clone(),
+            checksum_sha256: input.checksum_sha256.clone(),
+            checksum_type: None,
+        },
+    };
+    told.prepare(&mut draft);
+    if let Some(body) = input.body {
+        receive(&mut draft, body, input.content_length).await?;
+    }
+    let finished = draft.finish().await?;
+    told.check(trailers, &finished.md5, &finished.checksum)?;
+    let attributes = Attributes {
+        content_type: input.content_type,
+        content_encoding: plain_encoding(input.content_encoding),
+        content_disposition: input.content_disposition,
+        content_language: input.content_language,
+        cache_control: input.cache_control,
+        expires: input.expires,
+        metadata: input.metadata,
+        website_redirect: input.website_redirect_location,
+        storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
+        encryption: input
+            .server_side_encryption
+            .map(|algorithm| algorithm.as_str().to_owned()),
+        kms_key: input.ssekms_key_id,
+        bucket_key: input.bucket_key_enabled,
+        tags: header_tags(input.tagging.as_deref()),
+    };
+    let committed = gateway.store.commit(
+        &input.bucket,
+        &input.key,
+        finished,
+        attributes,
+        &Precondition {
+            if_match: input.if_match.as_ref(),
+            if_none_match: input.if_none_match.as_ref(),
+        },
+    )?;
+    gateway.tell_encryption(&committed);
+    let Content {
+        etag,
+        checksum,
+        attributes,
+        ..
+    } = committed.content;
+    Ok(PutObjectOutput {
+        e_tag: Some(ETag::Strong(etag)),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        server_side_encryption: attributes.encryption.map(Into::into),
+        ssekms_key_id: attributes.kms_key,
+        bucket_key_enabled: attributes.bucket_key,
+        version_id: committed.version_id,
+        ..PutObjectOutput::default()
+    })
+}
+
+/// Writes a request's body, whole or not at all.
+pub(super) async fn receive(
+    draft: &mut Draft,
+    mut body: StreamingBlob,
+    length: Option<i64>,
+) -> S3Result<()> {
+    let mut received = 0;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| {
+            // A chunk whose signature or length is wrong says so; otherwise the client went away.
+            let message = format!("the body could not be read: {error}");
+            s3_error!(IncompleteBody, "{message}")
+        })?;
+        received += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        draft.write(&chunk).await?;
+    }
+    if let Some(length) = length.filter(|length| *length != received) {
+        return Err(s3_error!(
+            IncompleteBody,
+            "You did not provide the number of bytes specified by the Content-Length HTTP header: {received} of {length}"
+        ));
+    }
+    Ok(())
+}
+
+/// What the client says the content's digests are.
+pub(super) struct Told {
+    pub(super) md5: Option<String>,
+    pub(super) algorithm: Option<String>,
+    pub(super) checksum: Checksum,
+}
+
+/// The algorithm a client announces, in `x-amz-sdk-checksum-algorithm` or by the trailer it will send.
+pub(super) fn algorithm(
+    named: Option<&ChecksumAlgorithm>,
+    headers: &http::HeaderMap,
+) -> Option<String> {
+    if let Some(named) = named {
+        return Some(named.as_str().to_ascii_lowercase());
+    }
+    let trailer = headers.get("x-amz-trailer")?.to_str().ok()?;
+    trailer
+        .split(',')
+        .find_map(|name| name.trim().strip_prefix("x-amz-checksum-"))
+        .map(str::to_ascii_lowercase)
+}
+
+impl Told {
+    /// Has the draft compute what will be compared.
+    pub(super) fn prepare(&self, draft: &mut Draft) {
+        let wants = |name: &str, value: Option<&String>| {
+            value.is_some() || self.algorithm.as_deref() == Some(name)
+        };
+        let sums = &self.checksum;
+        let hasher = &mut draft.hasher;
+        if wants("crc32", sums.checksum_crc32.as_ref()) {
+            hasher.crc32 = Some(s3s::crypto::Crc32::new());
+        }
+        if wants("crc32c", sums.checksum_crc32c.as_ref()) {
+            hasher.crc32c = Some(s3s::crypto::Crc32c::new());
+        }
+        if wants("crc64nvme", sums.checksum_crc64nvme.as_ref()) {
+            hasher.crc64nvme = Some(s3s::crypto::Crc64Nvme::new());
+        }
+        if wants("sha1", sums.checksum_sha1.as_ref()) {
+            hasher.sha1 = Some(s3s::crypto::Sha1::new());
+        }
+        if wants("sha256", sums.checksum_sha256.as_ref()) {
+            hasher.sha256 = Some(s3s::crypto::Sha256::new());
+        }
+    }
+
+    /// Compares, the trailer included.
+    pub(super) fn check(
+        &self,
+        trailers: Option<TrailingHeaders>,
+        md5: &[u8; 16],
+        computed: &Checksum,
+    ) -> S3Result<()> {
+        use base64::Engine as _;
+        if let Some(told) = &self.md5 {
+            let ours = base64::engine::general_purpose::STANDARD.encode(md5);
+            if *told != ours {
+                return Err(s3_error!(
+                    BadDigest,
+                    "The Content-MD5 you specified did not match what we received: {told} is not {ours}"
+                ));
+            }
+        }
+        let trailers = trailers.and_then(|trailers| trailers.take());
+        let told = |header: Option<&String>, name: &str| {
+            header.cloned().or_else(|| {
+                let value = trailers.as_ref()?.get(format!("x-amz-checksum-{name}"))?;
+                Some(value.to_str().ok()?.trim().to_owned())
+            })
+        };
+        let sums = &self.checksum;
+        for (name, header, ours) in [
+            ("crc32", &sums.checksum_crc32, &computed.checksum_crc32),
+            ("crc32c", &sums.checksum_crc32c, &computed.checksum_crc32c),
+            (
+                "crc64nvme",
+                &sums.checksum_crc64nvme,
+                &computed.checksum_crc64nvme,
+            ),
+            ("sha1", &sums.checksum_sha1, &computed.checksum_sha1),
+            ("sha256", &sums.checksum_sha256, &computed.checksum_sha256),
+        ] {
+            if let (Some(told), Some(ours)) = (told(header.as_ref(), name), ours)
+                && told != *ours
+            {
+                return Err(s3_error!(
+                    BadDigest,
+                    "The {name} you specified did not match the calculated checksum: {told} is not {ours}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn get(
+    gateway: &Gateway,
+    mut request: S3Request<GetObjectInput>,
+) -> S3Result<GetObjectOutput> {
+    let caller = request.extensions.remove::<Caller>();
+    let input = request.input;
+    let (version, content) = gateway.look_up(
+        caller.as_ref(),
+        &input.bucket,
+        &input.key,
+        input.version_id.as_deref(),
+    )?;
+    check_read(
+        &version,
+        &content,
+        input.if_match.as_ref(),
+        input.if_none_match.as_ref(),
+        input.if_modified_since.as_ref(),
+        input.if_unmodified_since.as_ref(),
+    )?;
+    let (range, content_range) = cut(input.range.as_ref(), content.size)?;
+    let body = stream(&content, range.clone()).await?;
+    let whole = content_range.is_none();
+    let checksum = shown_checksum(&content, input.checksum_mode.as_ref(), whole);
+    let shown = gateway.shown_id(&input.bucket, &version)?;
+    let attributes = content.attributes;
+    Ok(GetObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        body: Some(body),
+        content_length: Some(length(&range)),
+        content_range,
+        content_type: Some(content_type(&attributes)),
+        content_encoding: attributes.content_encoding,
+        content_disposition: attributes.content_disposition,
+        content_language: attributes.content_language,
+        cache_control: attributes.cache_control,
+        expires: attributes.expires,
+        metadata: attributes.metadata,
+        website_redirect_location: attributes.website_redirect,
+        storage_class: attributes.storage_class.map(Into::into),
+        tag_count: tag_count(&attributes.tags),
+        e_tag: Some(ETag::Strong(content.etag)),
+        last_modified: Some(version.modified.into()),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum.checksum_type,
+        server_side_encryption: attributes.encryption.map(Into::into),
+        ssekms_key_id: attributes.kms_key,
+        bucket_key_enabled: attributes.bucket_key,
+        version_id: shown,
+        ..GetObjectOutput::default()
+    })
+}
+
+pub(super) fn head(
+    gateway: &Gateway,
+    mut request: S3Request<HeadObjectInput>,
+) -> S3Result<HeadObjectOutput> {
+    let caller = request.extensions.remove::<Caller>();
+    let input = request.input;
+    let (version, content) = gateway.look_up(
+        caller.as_ref(),
+        &input.bucket,
+        &input.key,
+        input.version_id.as_deref(),
+    )?;
+    check_read(
+        &version,
+        &content,
+        input.if_match.as_ref(),
+        input.if_none_match.as_ref(),
+        input.if_modified_since.as_ref(),
+        input.if_unmodified_since.as_ref(),
+    )?;
+    let (range, content_range) = cut(input.range.as_ref(), content.size)?;
+    let whole = content_range.is_none();
+    let checksum = shown_checksum(&content, input.checksum_mode.as_ref(), whole);
+    let shown = gateway.shown_id(&input.bucket, &version)?;
+    let attributes = content.attributes;
+    Ok(HeadObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        content_length: Some(length(&range)),
+        content_range,
+        content_type: Some(content_type(&attributes)),
+        content_encoding: attributes.content_encoding,
+        content_disposition: attributes.content_disposition,
+        content_language: attributes.content_language,
+        cache_control: attributes.cache_control,
+        expires: attributes.expires,
+        metadata: attributes.metadata,
+        website_redirect_location: attributes.website_redirect,
+        storage_class: attributes.storage_class.map(Into::into),
+        e_tag: Some(ETag::Strong(content.etag)),
+        last_modified: Some(version.modified.into()),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum.checksum_type,
+        server_side_encryption: attributes.encryption.map(Into::into),
+        ssekms_key_id: attributes.kms_key,
+        bucket_key_enabled: attributes.bucket_key,
+        version_id: shown,
+        ..HeadObjectOutput::default()
+    })
+}
+
+pub(super) async fn copy(
+    gateway: &Gateway,
+    mut request: S3Request<CopyObjectInput>,
+) -> S3Result<CopyObjectOutput> {
+    let caller = request.extensions.remove::<Caller>();
+    let input = request.input;
+    let (bucket, key, version_id) = source(&input.copy_source)?;
+    let (version, content) = gateway.look_up(caller.as_ref(), bucket, key, version_id)?;
+    if let Err(error) = check_read(
+        &version,
+        &content,
+        input.copy_source_if_match.as_ref(),
+        input.copy_source_if_none_match.as_ref(),
+        input.copy_source_if_modified_since.as_ref(),
+        input.copy_source_if_unmodified_since.as_ref(),
+    ) {
+        // A copy that is not made is a failed precondition, never "not modified".
+        return Err(match error.code() {
+            S3ErrorCode::NotModified => s3_error!(
+                PreconditionFailed,
+                "At least one of the pre-conditions you specified did not hold"
+            ),
+            _ => error,
+        });
+    }
+    let replace = |directive: Option<&str>| directive == Some("REPLACE");
+    let replace_metadata = replace(
+        input
+            .metadata_directive
+            .as_ref()
+            .map(MetadataDirective::as_str),
+    );
+    let onto_itself = bucket == input.bucket && key == input.key && version_id.is_none();
+    let changes = replace_metadata
+        || input.storage_class.is_some()
+        || input.server_side_encryption.is_some()
+        || input.website_redirect_location.is_some();
+    if onto_itself && !changes {
+        return Err(s3_error!(
+            InvalidRequest,
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+        ));
+    }
+    let mut attributes = if replace_metadata {
+        Attributes {
+            content_type: input.content_type,
+            content_encoding: plain_encoding(input.content_encoding),
+            content_disposition: input.content_disposition,
+            content_language: input.content_language,
+            cache_control: input.cache_control,
+            expires: input.expires,
+            metadata: input.metadata,
+            tags: content.attributes.tags.clone(),
+            ..Attributes::default()
+        }
+    } else {
+        Attributes {
+            website_redirect: None,
+            storage_class: None,
+            ..content.attributes.clone()
+        }
+    };
+    // What is not copied with an object: its encryption, storage class and redirect.
+    attributes.encryption = input
+        .server_side_encryption
+        .map(|algorithm| algorithm.as_str().to_owned());
+    attributes.kms_key = input.ssekms_key_id;
+    attributes.bucket_key = input.bucket_key_enabled;
+    attributes.storage_class = input.storage_class.map(|class| class.as_str().to_owned());
+    attributes.website_redirect = input.website_redirect_location;
+    if replace(
+        input
+            .tagging_directive
+            .as_ref()
+            .map(TaggingDirective::as_str),
+    ) {
+        attributes.tags = header_tags(input.tagging.as_deref());
+    }
+
+    let mut draft = gateway.store.draft(&input.bucket)?;
+    draft.append(&content.path, None).await?;
+    let mut finished = draft.finish().await?;
+    finished.checksum = content.checksum.clone();
+    let committed = gateway.store.commit(
+        &input.bucket,
+        &input.key,
+        finished,
+        attributes,
+        &Precondition::default(),
+    )?;
+    gateway.tell_encryption(&committed);
+    Ok(CopyObjectOutput {
+        copy_object_result: Some(CopyObjectResult {
+            e_tag: Some(ETag::Strong(committed.content.etag)),
+            last_modified: Some(committed.modified.into()),
+            ..CopyObjectResult::default()
+        }),
+        copy_source_version_id: gateway.shown_id(bucket, &version)?,
+        server_side_encryption: committed.content.attributes.encryption.map(Into::into),
+        ssekms_key_id: committed.content.attributes.kms_key,
+        version_id: committed.version_id,
+        ..CopyObjectOutput::default()
+    })
+}
+
+/// Bucket, key and version of a copy's source.
+pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str, Option<&str>)> {
+    match source {
+        CopySource::Bucket {
+            bucket,
+            key,
+            version_id,
+        } => Ok((bucket, key, version_id.as_deref())),
+        CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => Err(s3_error!(
+            NotImplemented,
+            "the loopback copies from buckets, not from access points or Outposts"
+        )),
+    }
+}
+
+pub(super) fn delete(
+    gateway: &Gateway,
+    request: S3Request<DeleteObjectInput>,
+) -> S3Result<DeleteObjectOutput> {
+    let input = request.input;
+    let deleted = gateway.store.delete(
+        &input.bucket,
+        &input.key,
+        input.version_id.as_deref(),
+        input.if_match.as_ref(),
+    )?;
+    Ok(DeleteObjectOutput {
+        delete_marker: deleted.marker.then_some(true),
+        version_id: deleted.version_id,
+        ..DeleteObjectOutput::default()
+    })
+}
+
+pub(super) fn delete_many(
+    gateway: &Gateway,
+    mut request: S3Request<DeleteObjectsInput>,
+) -> S3Result<DeleteObjectsOutput> {
+    let caller = request.extensions.remove::<Caller>();
+    let input = request.input;
+    if input.delete.objects.len() > 1000 {
+        return Err(s3_error!(
+            MalformedXML,
+            "at most 1000 objects are deleted at once"
+        ));
+    }
+    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+    for object in input.delete.objects {
+        let allowed = match &caller {
+            Some(caller) => gateway.may_delete(
+                caller,
+                &input.bucket,
+                &object.key,
+                object.version_id.is_some(),
+            ),
+            None => Ok(()),
+        };
+        let result = allowed.and_then(|()| {
+            gateway.store.delete(
+                &input.bucket,
+                &object.key,
+                object.version_id.as_deref(),
+                None,
+            )
+        });
+        match result {
+            Ok(done) => deleted.push(DeletedObject {
+                key: Some(object.key),
+                delete_marker: done.marker.then_some(true),
+                delete_marker_version_id: done.marker.then(|| done.version_id.clone()).flatten(),
+                version_id: object.version_id,
+            }),
+            Err(error) if *error.code() == S3ErrorCode::NoSuchBucket => return Err(error),
+            Err(error) => errors.push(Error {
+                key: Some(object.key),
+                version_id: object.version_id,
+                code: Some(error.code().as_str().to_owned()),
+                message: error.message().map(str::to_owned),
+            }),
+        }
+    }
+    if input.delete.quiet == Some(true) {
+        deleted.clear();
+    }
+    Ok(DeleteObjectsOutput {
+        deleted: Some(deleted),
+        errors: Some(errors),
+        ..DeleteObjectsOutput::default()
+    })
+}
+
+pub(super) fn get_tagging(
+    gateway: &Gateway,
+    request: S3Request<GetObjectTaggingInput>,
+) -> S3Result<GetObjectTaggingOutput> {
+    let input = request.input;
+    let (version, content) =
+        gateway
+            .store
+            .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    Ok(GetObjectTaggingOutput {
+        tag_set: content
+            .attributes
+            .tags
+            .into_iter()
+            .map(|(key, value)| Tag {
+                key: Some(key),
+                value: Some(value),
+            })
+            .collect(),
+        version_id: gateway.shown_id(&input.bucket, &version)?,
+    })
+}
+
+pub(super) fn put_tagging(
+    gateway: &Gateway,
+    request: S3Request<PutObjectTaggingInput>,
+) -> S3Result<PutObjectTaggingOutput> {
+    let input = request.input;
+    let (version, _) =
+        gateway
+            .store
+            .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    let tags: Vec<_> = input
+        .tagging
+        .tag_set
+        .into_iter()
+        .map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()))
+        .collect();
+    gateway.store.with(&input.bucket, |bucket| {
+        let versions = bucket.keys.get_mut(&input.key);
+        for present in versions.into_iter().flatten() {
+            if present.id == version.id
+                && let Some(content) = &mut present.content
+            {
+                content.attributes.tags.clone_from(&tags);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(PutObjectTaggingOutput {
+        version_id: gateway.shown_id(&input.bucket, &version)?,
+    })
+}
+
+impl Gateway {
+    /// Finds what a reader means. As AWS does, a missing key is `AccessDenied` to who may not list the bucket.
+    pub(super) fn look_up(
+        &self,
+        caller: Option<&Caller>,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+    ) -> S3Result<(Version, Content)> {
+        let found = self.store.find(bucket, key, version_id);
+        if let Err(error) = &found
+            && *error.code() == S3ErrorCode::NoSuchKey
+            && let Some(caller) = caller
+        {
+            self.may_list(caller, bucket)?;
+        }
+        found
+    }
+
+    fn shown_id(&self, bucket: &str, version: &Version) -> S3Result<Option<String>> {
+        self.store
+            .with(bucket, |bucket| Ok(bucket.shown(&version.id)))
+    }
+
+    /// Tells the ledger that encryption was asked for and recorded.
+    pub(super) fn tell_encryption(&self, committed: &Committed) {
+        let algorithm = committed.content.attributes.encryption.as_deref();
+        if let Some(algorithm) = algorithm.filter(|algorithm| *algorithm != "AES256") {
+            self.world
+                .fidelity
+                .simulated(format!("S3 server-side encryption {algorithm}"));
+        }
+    }
+}
+
+/// Whether the reader's conditions hold; RFC 9110's precedence, as S3 documents it.
+fn check_read(
+    version: &Version,
+    content: &Content,
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+    if_modified_since: Option<&Timestamp>,
+    if_unmodified_since: Option<&Timestamp>,
+) -> S3Result<()> {
+    let matches = |condition: &ETagCondition| {
+        condition
+            .as_etag()
+            .is_none_or(|etag| etag.value() == content.etag)
+    };
+    let modified = whole_seconds(version.modified);
+    let changed_since = |moment: &Timestamp| modified > *moment;
+    let failed = |name: &str| {
+        s3_error!(
+            PreconditionFailed,
+            "At least one of the pre-conditions you specified did not hold: {name}"
+        )
+    };
+    match if_match {
+        Some(condition) if !matches(condition) => return Err(failed("If-Match")),
+        Some(_) => {}
+        None => {
+            if if_unmodified_since.is_some_and(changed_since) {
+                return Err(failed("If-Unmodified-Since"));
+            }
+        }
+    }
+    let unchanged = match if_none_match {
+        Some(condition) => matches(condition),
+        None => if_modified_since.is_some_and(|moment| !changed_since(moment)),
+    };
+    if unchanged {
+        return Err(S3ErrorCode::NotModified.into());
+    }
+    Ok(())
+}
+
+/// HTTP dates have no fractions: compared with one, neither may ours.
+fn whole_seconds(moment: SystemTime) -> Timestamp {
+    let seconds = moment
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    (SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).into()
+}
+
+/// The bytes a range means, and its `Content-Range`.
+fn cut(range: Option<&Range>, size: u64) -> S3Result<(Bytes<u64>, Option<String>)> {
+    let Some(range) = range else {
+        return Ok((0..size, None));
+    };
+    let bytes = range.check(size).map_err(|_| {
+        s3_error!(
+            InvalidRange,
+            "The requested range is not satisfiable: the object has {size} bytes"
+        )
+    })?;
+    let told = format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1);
+    Ok((bytes, Some(told)))
+}
+
+async fn stream(content: &Content, range: Bytes<u64>) -> S3Result<StreamingBlob> {
+    use tokio::io::AsyncReadExt as _;
+    let size = range.end - range.start;
+    let mut reader = open(&content.path, Some(range)).await?;
+    if size <= SMALL {
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        reader
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(super::store::failed("read", "an object"))?;
+        return Ok(StreamingBlob::from(s3s::Body::from(bytes)));
+    }
+    Ok(StreamingBlob::wrap(ReaderStream::with_capacity(
+        reader,
+        256 * 1024,
+    )))
+}
+
+fn length(range: &Bytes<u64>) -> i64 {
+    i64::try_from(range.end - range.start).unwrap_or(i64::MAX)
+}
+
+fn content_type(attributes: &Attributes) -> ContentType {
+    attributes
+        .content_type
+        .clone()
+        .unwrap_or_else(|| "binary/octet-stream".to_owned())
+}
+
+/// Checksums are told for whole content when they are asked for.
+fn shown_checksum(content: &Content, mode: Option<&ChecksumMode>, whole: bool) -> Checksum {
+    if whole && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED) {
+        content.checksum.clone()
+    } else {
+        Checksum::default()
+    }
+}
+
+fn tag_count(tags: &[(String, String)]) -> Option<TagCount> {
+    i32::try_from(tags.len()).ok().filter(|count| *count > 0)
+}
+
+/// `aws-chunked` is the wire's business, not the object's.
+pub(super) fn plain_encoding(encoding: Option<String>) -> Option<String> {
+    let kept = encoding?
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && *name != "aws-chunked")
+        .collect::<Vec<_>>()
+        .join(",");
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// The tags of an `x-amz-tagging` header.
+pub(super) fn header_tags(header: Option<&str>) -> Vec<(String, String)> {
+    form_urlencoded::parse(header.unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect()
+}
