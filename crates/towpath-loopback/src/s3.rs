@@ -2,11 +2,14 @@
 
 mod access;
 mod buckets;
+mod draft;
 mod gateway;
 mod listing;
 mod listings;
 mod multipart;
 mod objects;
+mod reading;
+mod receive;
 mod store;
 mod uploads;
 

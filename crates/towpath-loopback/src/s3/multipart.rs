@@ -10,7 +10,8 @@ use s3s::{S3Result, s3_error};
 use tempfile::TempPath;
 use uuid::Uuid;
 
-use super::store::{Attributes, Finished};
+use super::draft::Finished;
+use super::store::Attributes;
 
 /// The smallest part that may be followed by another.
 const SMALLEST: u64 = 5 * 1024 * 1024;

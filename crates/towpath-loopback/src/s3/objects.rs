@@ -1,24 +1,17 @@
 //! Operations on objects.
 
-use std::ops::Range as Bytes;
-use std::time::SystemTime;
-
-use futures::StreamExt;
-use s3s::crypto::Checksum as _;
 #[allow(
     clippy::wildcard_imports,
     reason = "an operation is three of its several hundred types"
 )]
 use s3s::dto::*;
-use s3s::{S3ErrorCode, S3Request, S3Result, TrailingHeaders, s3_error};
-use tokio_util::io::ReaderStream;
+use s3s::{S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::gateway::Gateway;
-use super::store::{Attributes, Committed, Content, Draft, Precondition, Version, open};
+use super::reading::{check_read, content_type, cut, length, shown_checksum, stream, tag_count};
+use super::receive::{Told, algorithm, header_tags, plain_encoding, receive};
+use super::store::{Attributes, Committed, Content, Precondition, Version};
 use crate::Caller;
-
-/// Content up to this size is answered in one piece.
-const SMALL: u64 = 256 * 1024;
 
 pub(super) async fn put(
     gateway: &Gateway,
@@ -92,127 +85,6 @@ pub(super) async fn put(
         version_id: committed.version_id,
         ..PutObjectOutput::default()
     })
-}
-
-/// Writes a request's body, whole or not at all.
-pub(super) async fn receive(
-    draft: &mut Draft,
-    mut body: StreamingBlob,
-    length: Option<i64>,
-) -> S3Result<()> {
-    let mut received = 0;
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| {
-            // A chunk whose signature or length is wrong says so; otherwise the client went away.
-            let message = format!("the body could not be read: {error}");
-            s3_error!(IncompleteBody, "{message}")
-        })?;
-        received += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
-        draft.write(&chunk).await?;
-    }
-    if let Some(length) = length.filter(|length| *length != received) {
-        return Err(s3_error!(
-            IncompleteBody,
-            "You did not provide the number of bytes specified by the Content-Length HTTP header: {received} of {length}"
-        ));
-    }
-    Ok(())
-}
-
-/// What the client says the content's digests are.
-pub(super) struct Told {
-    pub(super) md5: Option<String>,
-    pub(super) algorithm: Option<String>,
-    pub(super) checksum: Checksum,
-}
-
-/// The algorithm a client announces, in `x-amz-sdk-checksum-algorithm` or by the trailer it will send.
-pub(super) fn algorithm(
-    named: Option<&ChecksumAlgorithm>,
-    headers: &http::HeaderMap,
-) -> Option<String> {
-    if let Some(named) = named {
-        return Some(named.as_str().to_ascii_lowercase());
-    }
-    let trailer = headers.get("x-amz-trailer")?.to_str().ok()?;
-    trailer
-        .split(',')
-        .find_map(|name| name.trim().strip_prefix("x-amz-checksum-"))
-        .map(str::to_ascii_lowercase)
-}
-
-impl Told {
-    /// Has the draft compute what will be compared.
-    pub(super) fn prepare(&self, draft: &mut Draft) {
-        let wants = |name: &str, value: Option<&String>| {
-            value.is_some() || self.algorithm.as_deref() == Some(name)
-        };
-        let sums = &self.checksum;
-        let hasher = &mut draft.hasher;
-        if wants("crc32", sums.checksum_crc32.as_ref()) {
-            hasher.crc32 = Some(s3s::crypto::Crc32::new());
-        }
-        if wants("crc32c", sums.checksum_crc32c.as_ref()) {
-            hasher.crc32c = Some(s3s::crypto::Crc32c::new());
-        }
-        if wants("crc64nvme", sums.checksum_crc64nvme.as_ref()) {
-            hasher.crc64nvme = Some(s3s::crypto::Crc64Nvme::new());
-        }
-        if wants("sha1", sums.checksum_sha1.as_ref()) {
-            hasher.sha1 = Some(s3s::crypto::Sha1::new());
-        }
-        if wants("sha256", sums.checksum_sha256.as_ref()) {
-            hasher.sha256 = Some(s3s::crypto::Sha256::new());
-        }
-    }
-
-    /// Compares, the trailer included.
-    pub(super) fn check(
-        &self,
-        trailers: Option<TrailingHeaders>,
-        md5: &[u8; 16],
-        computed: &Checksum,
-    ) -> S3Result<()> {
-        use base64::Engine as _;
-        if let Some(told) = &self.md5 {
-            let ours = base64::engine::general_purpose::STANDARD.encode(md5);
-            if *told != ours {
-                return Err(s3_error!(
-                    BadDigest,
-                    "The Content-MD5 you specified did not match what we received: {told} is not {ours}"
-                ));
-            }
-        }
-        let trailers = trailers.and_then(|trailers| trailers.take());
-        let told = |header: Option<&String>, name: &str| {
-            header.cloned().or_else(|| {
-                let value = trailers.as_ref()?.get(format!("x-amz-checksum-{name}"))?;
-                Some(value.to_str().ok()?.trim().to_owned())
-            })
-        };
-        let sums = &self.checksum;
-        for (name, header, ours) in [
-            ("crc32", &sums.checksum_crc32, &computed.checksum_crc32),
-            ("crc32c", &sums.checksum_crc32c, &computed.checksum_crc32c),
-            (
-                "crc64nvme",
-                &sums.checksum_crc64nvme,
-                &computed.checksum_crc64nvme,
-            ),
-            ("sha1", &sums.checksum_sha1, &computed.checksum_sha1),
-            ("sha256", &sums.checksum_sha256, &computed.checksum_sha256),
-        ] {
-            if let (Some(told), Some(ours)) = (told(header.as_ref(), name), ours)
-                && told != *ours
-            {
-                return Err(s3_error!(
-                    BadDigest,
-                    "The {name} you specified did not match the calculated checksum: {told} is not {ours}"
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 pub(super) async fn get(
@@ -608,128 +480,4 @@ impl Gateway {
                 .simulated(format!("S3 server-side encryption {algorithm}"));
         }
     }
-}
-
-/// Whether the reader's conditions hold; RFC 9110's precedence, as S3 documents it.
-fn check_read(
-    version: &Version,
-    content: &Content,
-    if_match: Option<&ETagCondition>,
-    if_none_match: Option<&ETagCondition>,
-    if_modified_since: Option<&Timestamp>,
-    if_unmodified_since: Option<&Timestamp>,
-) -> S3Result<()> {
-    let matches = |condition: &ETagCondition| {
-        condition
-            .as_etag()
-            .is_none_or(|etag| etag.value() == content.etag)
-    };
-    let modified = whole_seconds(version.modified);
-    let changed_since = |moment: &Timestamp| modified > *moment;
-    let failed = |name: &str| {
-        s3_error!(
-            PreconditionFailed,
-            "At least one of the pre-conditions you specified did not hold: {name}"
-        )
-    };
-    match if_match {
-        Some(condition) if !matches(condition) => return Err(failed("If-Match")),
-        Some(_) => {}
-        None => {
-            if if_unmodified_since.is_some_and(changed_since) {
-                return Err(failed("If-Unmodified-Since"));
-            }
-        }
-    }
-    let unchanged = match if_none_match {
-        Some(condition) => matches(condition),
-        None => if_modified_since.is_some_and(|moment| !changed_since(moment)),
-    };
-    if unchanged {
-        return Err(S3ErrorCode::NotModified.into());
-    }
-    Ok(())
-}
-
-/// HTTP dates have no fractions: compared with one, neither may ours.
-fn whole_seconds(moment: SystemTime) -> Timestamp {
-    let seconds = moment
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    (SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).into()
-}
-
-/// The bytes a range means, and its `Content-Range`.
-fn cut(range: Option<&Range>, size: u64) -> S3Result<(Bytes<u64>, Option<String>)> {
-    let Some(range) = range else {
-        return Ok((0..size, None));
-    };
-    let bytes = range.check(size).map_err(|_| {
-        s3_error!(
-            InvalidRange,
-            "The requested range is not satisfiable: the object has {size} bytes"
-        )
-    })?;
-    let told = format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1);
-    Ok((bytes, Some(told)))
-}
-
-async fn stream(content: &Content, range: Bytes<u64>) -> S3Result<StreamingBlob> {
-    use tokio::io::AsyncReadExt as _;
-    let size = range.end - range.start;
-    let mut reader = open(&content.path, Some(range)).await?;
-    if size <= SMALL {
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        reader
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(super::store::failed("read", "an object"))?;
-        return Ok(StreamingBlob::from(s3s::Body::from(bytes)));
-    }
-    Ok(StreamingBlob::wrap(ReaderStream::with_capacity(
-        reader,
-        256 * 1024,
-    )))
-}
-
-fn length(range: &Bytes<u64>) -> i64 {
-    i64::try_from(range.end - range.start).unwrap_or(i64::MAX)
-}
-
-fn content_type(attributes: &Attributes) -> ContentType {
-    attributes
-        .content_type
-        .clone()
-        .unwrap_or_else(|| "binary/octet-stream".to_owned())
-}
-
-/// Checksums are told for whole content when they are asked for.
-fn shown_checksum(content: &Content, mode: Option<&ChecksumMode>, whole: bool) -> Checksum {
-    if whole && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED) {
-        content.checksum.clone()
-    } else {
-        Checksum::default()
-    }
-}
-
-fn tag_count(tags: &[(String, String)]) -> Option<TagCount> {
-    i32::try_from(tags.len()).ok().filter(|count| *count > 0)
-}
-
-/// `aws-chunked` is the wire's business, not the object's.
-pub(super) fn plain_encoding(encoding: Option<String>) -> Option<String> {
-    let kept = encoding?
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && *name != "aws-chunked")
-        .collect::<Vec<_>>()
-        .join(",");
-    (!kept.is_empty()).then_some(kept)
-}
-
-/// The tags of an `x-amz-tagging` header.
-pub(super) fn header_tags(header: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(header.unwrap_or_default().as_bytes())
-        .into_owned()
-        .collect()
 }

@@ -8,10 +8,12 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::buckets::owner;
+use super::draft::Finished;
 use super::gateway::Gateway;
 use super::multipart::{self, Part as Stored};
-use super::objects::{Told, algorithm, header_tags, plain_encoding, receive, source};
-use super::store::{Attributes, Finished, Precondition};
+use super::objects::source;
+use super::receive::{Told, algorithm, header_tags, plain_encoding, receive};
+use super::store::{Attributes, Precondition};
 use crate::Caller;
 
 pub(super) fn create(
