@@ -78,11 +78,99 @@ logs.create_log_group(logGroupName="g"); logs.create_log_stream(logGroupName="g"
 logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[{"timestamp": 1, "message": "hello"}])
 assert logs.get_log_events(logGroupName="g", logStreamName="s", startFromHead=True)["events"][0]["message"] == "hello"
 assert boto3.client("lambda").list_functions()["Functions"] == []
-print("done")
+"#;
+
+/// A stack with a change set, and a pipeline through its approval.
+const DELIVERY: &str = r#"
+import json, time, boto3
+from botocore.exceptions import ClientError
+
+def until(what, ask):
+    end = time.monotonic() + 20
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"still waiting for {what}"
+        time.sleep(0.02)
+
+cloudformation = boto3.client("cloudformation")
+def template(value):
+    return json.dumps({
+        "Parameters": {"Suffix": {"Type": "String"}},
+        "Resources": {
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Sub": "t-${Suffix}"}}},
+            "Value": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "value", "Type": "String", "Value": value}},
+        },
+        "Outputs": {"Topic": {"Value": {"Ref": "Topic"}}},
+    })
+def stack():
+    return cloudformation.describe_stacks(StackName="app")["Stacks"][0]
+parameters = [{"ParameterKey": "Suffix", "ParameterValue": "x"}]
+cloudformation.create_stack(StackName="app", TemplateBody=template("1"), Parameters=parameters)
+until("the stack", lambda: stack()["StackStatus"] == "CREATE_COMPLETE")
+assert stack()["Outputs"][0]["OutputValue"].endswith(":t-x"), stack()
+cloudformation.create_change_set(StackName="app", ChangeSetName="two", TemplateBody=template("2"), Parameters=parameters)
+def change_set():
+    return cloudformation.describe_change_set(StackName="app", ChangeSetName="two")
+until("the change set", lambda: change_set()["Status"] == "CREATE_COMPLETE")
+assert [c["ResourceChange"]["LogicalResourceId"] for c in change_set()["Changes"]] == ["Value"]
+cloudformation.execute_change_set(StackName="app", ChangeSetName="two")
+until("the update", lambda: stack()["StackStatus"] == "UPDATE_COMPLETE")
+assert boto3.client("ssm").get_parameter(Name="value")["Parameter"]["Value"] == "2"
+assert cloudformation.describe_stack_events(StackName="app")["StackEvents"][0]["Timestamp"].year > 2000
+cloudformation.delete_stack(StackName="app")
+def gone():
+    try:
+        stack()
+    except ClientError as error:
+        return "does not exist" in error.response["Error"]["Message"]
+until("the end", gone)
+
+s3, iam, codepipeline = (boto3.client(name) for name in ("s3", "iam", "codepipeline"))
+s3.create_bucket(Bucket="artifacts")
+s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
+s3.put_object(Bucket="artifacts", Key="source.zip", Body=b"PK")
+trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "codepipeline.amazonaws.com"}}]}
+role = iam.create_role(RoleName="pipeline", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+iam.attach_role_policy(RoleName="pipeline", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+def action(name, category, provider, configuration={}, outputs=[]):
+    return {"name": name, "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+            "configuration": configuration, "outputArtifacts": outputs}
+source = action("Source", "Source", "S3", {"S3Bucket": "artifacts", "S3ObjectKey": "source.zip", "PollForSourceChanges": "false"}, [{"name": "Source"}])
+codepipeline.create_pipeline(pipeline={
+    "name": "p", "roleArn": role, "artifactStore": {"type": "S3", "location": "artifacts"}, "version": 1,
+    "stages": [{"name": "Source", "actions": [source]}, {"name": "Approve", "actions": [action("Approve", "Approval", "Manual")]}]})
+assert codepipeline.get_pipeline(name="p")["pipeline"]["version"] == 1
+execution = codepipeline.start_pipeline_execution(name="p")["pipelineExecutionId"]
+def token():
+    state = codepipeline.get_pipeline_state(name="p")["stageStates"][1]["actionStates"][0]
+    return state.get("latestExecution", {}).get("token")
+approval = until("the approval", token)
+codepipeline.put_approval_result(pipelineName="p", stageName="Approve", actionName="Approve", token=approval, result={"summary": "well", "status": "Approved"})
+def status():
+    return codepipeline.get_pipeline_execution(pipelineName="p", pipelineExecutionId=execution)["pipelineExecution"]["status"]
+until("the execution", lambda: status() == "Succeeded")
+actions = codepipeline.list_action_executions(pipelineName="p")["actionExecutionDetails"]
+assert sorted(a["actionName"] for a in actions) == ["Approve", "Source"], actions
+try:
+    codepipeline.get_pipeline(name="other")
+    raise AssertionError("found another")
+except codepipeline.exceptions.PipelineNotFoundException:
+    pass
 "#;
 
 #[tokio::test]
-async fn boto3_is_content() {
+async fn boto3_is_content_with_objects_identities_and_alarms() {
+    run(SCRIPT).await;
+}
+
+#[tokio::test]
+async fn boto3_deploys_a_stack_and_approves_a_pipeline() {
+    run(DELIVERY).await;
+}
+
+async fn run(script: &str) {
     let known = Command::new("python3")
         .args(["-c", "import boto3"])
         .stderr(Stdio::null())
@@ -94,7 +182,7 @@ async fn boto3_is_content() {
     }
     let world = World::start().await;
     let output = Command::new("python3")
-        .args(["-c", SCRIPT])
+        .args(["-c", script])
         .env_remove("AWS_PROFILE")
         .envs(world.loopback.environment())
         .kill_on_drop(true)
