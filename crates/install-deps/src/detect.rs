@@ -309,7 +309,13 @@ impl Plan {
                 } else {
                     "ci"
                 };
-                let command = Command::new("npm", directory).arg(verb);
+                // An audit and the funding notice ask the registry about every package and install
+                // none. What the cache has is what the lock file names: its digest is checked.
+                let command = Command::new("npm", directory)
+                    .arg(verb)
+                    .env("npm_config_audit", "false")
+                    .env("npm_config_fund", "false")
+                    .env("npm_config_prefer_offline", "true");
                 if parameters.scripts {
                     command
                 } else {
@@ -504,7 +510,11 @@ mod tests {
                 with(&["--omit=dev"], false),
                 "npm ci --ignore-scripts --omit=dev".to_owned(),
             ),
-            (&Plan::NpmInstall, with(&[], true), "npm install".to_owned()),
+            (
+                &Plan::NpmInstall,
+                with(&[], true),
+                format!("npm install {quiet}"),
+            ),
             (&pip, with(&[], true), format!("{target} -r a.txt -r b.txt")),
             (
                 &pip,
