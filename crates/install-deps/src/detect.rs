@@ -510,11 +510,7 @@ mod tests {
                 with(&["--omit=dev"], false),
                 "npm ci --ignore-scripts --omit=dev".to_owned(),
             ),
-            (
-                &Plan::NpmInstall,
-                with(&[], true),
-                format!("npm install {quiet}"),
-            ),
+            (&Plan::NpmInstall, with(&[], true), "npm install".to_owned()),
             (&pip, with(&[], true), format!("{target} -r a.txt -r b.txt")),
             (
                 &pip,
