@@ -1,0 +1,231 @@
+//! `AWS::Serverless::Api`: a REST API with its deployment and its stage.
+
+use serde_json::{Map, Value, json};
+use sha1::{Digest as _, Sha1};
+
+use super::properties::Properties;
+use super::routes::{self, Route};
+use super::{API, Result, Source, Translation, canonical, cors, object, reference, tag_list};
+
+const STAGE: &[&str] = &[
+    "AccessLogSetting",
+    "CacheClusterEnabled",
+    "CacheClusterSize",
+    "CanarySetting",
+    "MethodSettings",
+    "TracingEnabled",
+    "Variables",
+];
+const REST_API: &[&str] = &[
+    "ApiKeySourceType",
+    "BinaryMediaTypes",
+    "Description",
+    "FailOnWarnings",
+    "MinimumCompressionSize",
+    "Mode",
+    "Name",
+];
+const OTHERS: &[&str] = &[
+    "Cors",
+    "DefinitionBody",
+    "DefinitionUri",
+    "DisableExecuteApiEndpoint",
+    "EndpointConfiguration",
+    "OpenApiVersion",
+    "StageName",
+    "Tags",
+];
+const UNCOVERED: &[&str] = &[
+    "AlwaysDeploy",
+    "Auth",
+    "Domain",
+    "GatewayResponses",
+    "MergeDefinitions",
+    "Models",
+    "Policy",
+    "PropagateTags",
+    "SecurityPolicy",
+];
+
+pub(super) fn expand(
+    translation: &mut Translation,
+    source: &Source<'_>,
+    routes: &[Route],
+) -> Result<()> {
+    let mut given = Properties::new(source.id, API, source.resource.get("Properties"))?;
+    let stage_name = given.need("StageName")?;
+    let version = given
+        .take("OpenApiVersion")
+        .as_ref()
+        .and_then(crate::parameters::scalar_text);
+    let mut api = Map::new();
+    let definition = match (given.take("DefinitionBody"), given.take("DefinitionUri")) {
+        (Some(_), Some(_)) => {
+            return Err(given.fail("has both `DefinitionBody` and `DefinitionUri`: keep one"));
+        }
+        (None, Some(uri)) => {
+            let location = given.location("DefinitionUri", uri, translation)?.body();
+            api.insert("BodyS3Location".to_owned(), location.clone());
+            location
+        }
+        (body, None) => {
+            let body = self::body(
+                translation,
+                source,
+                &mut given,
+                routes,
+                body,
+                version.as_deref(),
+            )?;
+            api.insert("Body".to_owned(), body.clone());
+            body
+        }
+    };
+    given.pass(REST_API, &mut api);
+    if let Some(endpoint) = given.take("EndpointConfiguration") {
+        let kind = endpoint
+            .get("Type")
+            .cloned()
+            .unwrap_or_else(|| endpoint.clone());
+        let vpc = endpoint.get("VPCEndpointIds").cloned();
+        api.insert(
+            "Parameters".to_owned(),
+            json!({"endpointConfigurationTypes": kind}),
+        );
+        let types = json!([kind]);
+        api.insert(
+            "EndpointConfiguration".to_owned(),
+            object([("Types", Some(types)), ("VpcEndpointIds", vpc)]),
+        );
+    }
+    translation.add(
+        source.id,
+        source.instead("AWS::ApiGateway::RestApi", Value::Object(api)),
+    )?;
+
+    let hash = hex::encode(Sha1::digest(canonical(&definition)));
+    let deployment = format!("{}Deployment{}", source.id, &hash[..10]);
+    let properties = object([
+        (
+            "Description",
+            Some(json!(format!("RestApi deployment id: {hash}"))),
+        ),
+        ("RestApiId", Some(reference(source.id))),
+        // Older templates keep the stage that API Gateway once made of itself.
+        ("StageName", version.is_none().then(|| json!("Stage"))),
+    ]);
+    translation.add(
+        &deployment,
+        source.beside("AWS::ApiGateway::Deployment", properties),
+    )?;
+
+    let stage = routes::stage_id(source.id, &stage_name);
+    let mut properties = Map::from_iter([
+        ("DeploymentId".to_owned(), reference(&deployment)),
+        ("RestApiId".to_owned(), reference(source.id)),
+        ("StageName".to_owned(), stage_name),
+    ]);
+    given.pass(STAGE, &mut properties);
+    let tags = given.mapping("Tags")?;
+    if !tags.is_empty() {
+        properties.insert("Tags".to_owned(), tag_list(&tags).into());
+    }
+    translation.add(
+        &stage,
+        source.beside("AWS::ApiGateway::Stage", Value::Object(properties)),
+    )?;
+    translation
+        .renamed
+        .insert(format!("{}.Stage", source.id), stage);
+    translation
+        .renamed
+        .insert(format!("{}.Deployment", source.id), deployment);
+    let known: Vec<&str> = STAGE
+        .iter()
+        .chain(REST_API)
+        .chain(OTHERS)
+        .copied()
+        .collect();
+    given.finish(&known, UNCOVERED)
+}
+
+/// The API's definition: the template's own as it stands, or one made of the routes.
+fn body(
+    translation: &mut Translation,
+    source: &Source<'_>,
+    given: &mut Properties<'_>,
+    routes: &[Route],
+    own: Option<Value>,
+    version: Option<&str>,
+) -> Result<Value> {
+    let cors = given
+        .take("Cors")
+        .map(|cors| cors::parse(given, cors))
+        .transpose()?;
+    let is_own = own.is_some();
+    let mut body = own.unwrap_or_else(|| {
+        let mut body =
+            json!({"info": {"version": "1.0", "title": reference("AWS::StackName")}, "paths": {}});
+        match version {
+            Some(version) => body["openapi"] = json!(version),
+            None => body["swagger"] = json!("2.0"),
+        }
+        body
+    });
+    if body.get("paths").is_some_and(|paths| !paths.is_object()) || !body.is_object() {
+        return Err(given.fail("has a `DefinitionBody` without a mapping of `paths`"));
+    }
+    let is_openapi3 = body.get("openapi").is_some();
+    let mut paths = Map::new();
+    if is_own {
+        // Routes are not added to a definition of the template's own: it says itself what it has.
+        for (path, item) in body["paths"].as_object().cloned().unwrap_or_default() {
+            let mut item = item;
+            if let (Some(cors), Some(operations)) = (&cors, item.as_object_mut()) {
+                cors.add_to(operations, is_openapi3);
+            }
+            paths.insert(path, item);
+        }
+    } else {
+        let partition = translation.partition;
+        let operation = |route: &Route| {
+            let integration = object([
+                ("httpMethod", Some(json!("POST"))),
+                ("type", Some(json!("aws_proxy"))),
+                ("uri", Some(route.uri(partition))),
+                ("timeoutInMillis", route.timeout.clone()),
+            ]);
+            json!({"x-amazon-apigateway-integration": integration, "responses": {}})
+        };
+        for (path, mut item) in routes::paths(translation, source.id, routes, operation)? {
+            if let Some(cors) = &cors {
+                // The translator's rewriting to OpenAPI 3 does not reach below a condition.
+                cors.add_to(
+                    &mut item.operations,
+                    is_openapi3 && item.condition.is_none(),
+                );
+            }
+            paths.insert(path, item.into_value());
+        }
+    }
+    body["paths"] = Value::Object(paths);
+    if let Some(Value::Array(types)) = source.resource["Properties"].get("BinaryMediaTypes") {
+        let types: Vec<Value> = types
+            .iter()
+            .map(|kind| {
+                kind.as_str()
+                    .map_or_else(|| kind.clone(), |kind| json!(kind.replace("~1", "/")))
+            })
+            .collect();
+        body["x-amazon-apigateway-binary-media-types"] = types.into();
+    }
+    if let Some(disable) = given.take("DisableExecuteApiEndpoint") {
+        let endpoint = json!({"disableExecuteApiEndpoint": disable});
+        if is_openapi3 {
+            body["servers"] = json!([{"x-amazon-apigateway-endpoint-configuration": endpoint}]);
+        } else {
+            body["x-amazon-apigateway-endpoint-configuration"] = endpoint;
+        }
+    }
+    Ok(body)
+}
