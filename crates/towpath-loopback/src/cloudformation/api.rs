@@ -9,6 +9,7 @@ use crate::{AwsError, Caller, World};
 mod change_sets;
 mod describe;
 mod exports;
+mod recovery;
 mod request;
 mod settings;
 pub(crate) mod stacks;
@@ -26,9 +27,9 @@ pub(crate) async fn answer(
         "CreateStack" => stacks::create(world, caller, request).await,
         "UpdateStack" => stacks::update(world, caller, request).await,
         "DeleteStack" => stacks::delete(world, caller, request),
-        "CancelUpdateStack" => stacks::cancel_update(world, request),
-        "ContinueUpdateRollback" => stacks::continue_rollback(world, caller, request),
-        "RollbackStack" => stacks::roll_back(world, caller, request),
+        "CancelUpdateStack" => recovery::cancel_update(world, request),
+        "ContinueUpdateRollback" => recovery::continue_rollback(world, caller, request),
+        "RollbackStack" => recovery::roll_back(world, caller, request),
         "CreateChangeSet" => change_sets::create(world, caller, request).await,
         "DescribeChangeSet" => change_sets::describe(world, request),
         "ListChangeSets" => change_sets::list(world, request),

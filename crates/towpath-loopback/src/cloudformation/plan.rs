@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::blueprint::{Blueprint, Planned, References, references};
+use super::blueprint::{Blueprint, Planned};
+use super::references::{References, references};
 use super::resources;
 use super::stack::Resource;
 use super::wire::Object;

@@ -18,6 +18,7 @@ mod cloudwatch;
 mod codepipeline;
 mod iam;
 mod lambda;
+mod lambda_parts;
 mod logs;
 mod names;
 mod nested;
@@ -190,11 +191,13 @@ pub(crate) async fn create(
     };
     let made = match known.kind {
         Kind::LambdaFunction => lambda::create_function(scene, properties).await,
-        Kind::LambdaVersion => lambda::create_version(scene, properties).await,
-        Kind::LambdaAlias => lambda::create_alias(scene, properties).await,
-        Kind::LambdaPermission => lambda::create_permission(scene, properties).await,
-        Kind::LambdaEventInvokeConfig => lambda::put_event_invoke_config(scene, properties).await,
-        Kind::LambdaLayerVersion => lambda::create_layer_version(scene, properties).await,
+        Kind::LambdaVersion => lambda_parts::create_version(scene, properties).await,
+        Kind::LambdaAlias => lambda_parts::create_alias(scene, properties).await,
+        Kind::LambdaPermission => lambda_parts::create_permission(scene, properties).await,
+        Kind::LambdaEventInvokeConfig => {
+            lambda_parts::put_event_invoke_config(scene, properties).await
+        }
+        Kind::LambdaLayerVersion => lambda_parts::create_layer_version(scene, properties).await,
         Kind::Bucket => s3::create_bucket(scene, properties),
         Kind::BucketPolicy => s3::put_bucket_policy(scene, properties),
         Kind::Role => iam::create_role(scene, properties),
@@ -242,8 +245,10 @@ pub(crate) async fn update(
     };
     let made = match known.kind {
         Kind::LambdaFunction => lambda::update_function(scene, resource, properties).await,
-        Kind::LambdaAlias => lambda::update_alias(scene, resource, properties).await,
-        Kind::LambdaEventInvokeConfig => lambda::put_event_invoke_config(scene, properties).await,
+        Kind::LambdaAlias => lambda_parts::update_alias(scene, resource, properties).await,
+        Kind::LambdaEventInvokeConfig => {
+            lambda_parts::put_event_invoke_config(scene, properties).await
+        }
         Kind::Bucket => s3::update_bucket(scene, resource, properties),
         Kind::BucketPolicy => {
             s3::put_bucket_policy(scene, properties).map(|_| Made::unchanged(resource))
@@ -311,10 +316,12 @@ pub(crate) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
     }
     match known.kind {
         Kind::LambdaFunction => lambda::delete_function(scene, resource).await,
-        Kind::LambdaVersion => lambda::delete_version(scene, resource).await,
-        Kind::LambdaAlias => lambda::delete_alias(scene, resource).await,
-        Kind::LambdaPermission => lambda::delete_permission(scene, resource).await,
-        Kind::LambdaEventInvokeConfig => lambda::delete_event_invoke_config(scene, resource).await,
+        Kind::LambdaVersion => lambda_parts::delete_version(scene, resource).await,
+        Kind::LambdaAlias => lambda_parts::delete_alias(scene, resource).await,
+        Kind::LambdaPermission => lambda_parts::delete_permission(scene, resource).await,
+        Kind::LambdaEventInvokeConfig => {
+            lambda_parts::delete_event_invoke_config(scene, resource).await
+        }
         Kind::Bucket => s3::delete_bucket(scene, resource),
         Kind::BucketPolicy => s3::delete_bucket_policy(scene, resource),
         Kind::Role => iam::delete_role(scene, resource),

@@ -109,8 +109,8 @@ pub(crate) struct Stack {
     pub(crate) change_sets: Vec<ChangeSet>,
     pub(crate) events: Vec<Event>,
     pub(crate) operation: Option<Operation>,
-    /// Client request tokens that have been used, with the operation each was used for.
-    pub(crate) tokens: Vec<(String, &'static str)>,
+    /// Client request tokens that have been used, with the request each was used for.
+    pub(crate) tokens: Vec<(String, String)>,
     serial: u64,
 }
 

@@ -9,6 +9,7 @@ use crate::{AwsError, Caller, Settings, World, input};
 
 mod change_sets;
 mod deletes;
+mod histories;
 mod requests;
 mod updates;
 

@@ -360,7 +360,8 @@ pub(super) fn execute(
 ) -> Result<Value, AwsError> {
     let (stack_id, id) = locate(world, request)?;
     let token = token(request)?;
-    if used(world, &stack_id, token.as_deref(), "ExecuteChangeSet")? {
+    let this = format!("ExecuteChangeSet of {id}");
+    if used(world, &stack_id, token.as_deref(), &this)? {
         return Ok(json!({}));
     }
     let role = world
@@ -399,14 +400,13 @@ pub(super) fn execute(
             stack.change_set_id = Some(id.clone());
             stack.disable_rollback = on_failure == OnFailure::DoNothing;
             let declared = change_set.declared;
-            let action = "ExecuteChangeSet";
             let run = match change_set.kind {
                 ChangeSetType::Create => {
                     stack.declared = declared;
-                    begin_creation(world, stack, token, action, principal)
+                    begin_creation(world, stack, token, &this, principal)
                 }
                 ChangeSetType::Update => {
-                    begin_update(world, stack, declared, token, action, principal)
+                    begin_update(world, stack, declared, token, &this, principal)
                 }
             };
             Ok((run, change_set.kind, on_failure))

@@ -246,6 +246,11 @@ impl Submission<'_> {
             },
             strings,
         );
+        if !notification_arns.is_empty() {
+            // They are kept and shown, and no event is sent to them.
+            let ledger = &self.world.fidelity;
+            ledger.simulated("CloudFormation notification topics");
+        }
         let mut stored = BTreeMap::new();
         for name in draft.stored_names(&given, &previous) {
             if let Ok(value) = values::parameter(self.world, &name).await {

@@ -1,4 +1,4 @@
-//! CreateStack, UpdateStack, DeleteStack, and the ways out of a stack that is stuck.
+//! CreateStack, UpdateStack and DeleteStack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::cloudformation::wire::{optional_list, strings, validation};
 use crate::{AwsError, Caller, World, input};
 
 /// What the first event of every operation says.
-const USER_INITIATED: &str = "User Initiated";
+pub(super) const USER_INITIATED: &str = "User Initiated";
 
 /// The stack that a nested stack belongs to.
 #[derive(Debug, Clone)]
@@ -107,10 +107,10 @@ pub(super) fn begin_creation(
     world: &Arc<World>,
     stack: &mut Stack,
     token: Option<String>,
-    action: &'static str,
+    request: &str,
     principal: Caller,
 ) -> Run {
-    remember(stack, token.as_deref(), action);
+    remember(stack, token.as_deref(), request);
     let (operation, _) = stack.begin(token);
     stack.enter(
         now(),
@@ -199,10 +199,10 @@ pub(super) fn begin_update(
     stack: &mut Stack,
     declared: Declared,
     token: Option<String>,
-    action: &'static str,
+    request: &str,
     principal: Caller,
 ) -> Run {
-    remember(stack, token.as_deref(), action);
+    remember(stack, token.as_deref(), request);
     let (operation, _) = stack.begin(token);
     // A stack that stopped half way keeps the baseline of the last time when all was well.
     if stack.baseline.is_none() {
@@ -383,138 +383,6 @@ fn check_deletable(stack: &Stack, retain: &[String], force: bool) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn cancel_update(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
-    let id = stack_id(world, request, Absent::Brackets)?;
-    let _ = token(request)?;
-    world
-        .cloudformation
-        .stack(&id, |stack| {
-            if stack.status != StackStatus::UpdateInProgress {
-                return Err(validation(
-                    "CancelUpdateStack cannot be called from current stack status",
-                ));
-            }
-            if let Some(operation) = &stack.operation {
-                operation.abort.cancel();
-            }
-            Ok(json!({}))
-        })
-        .unwrap_or_else(|| Ok(json!({})))
-}
-
-pub(super) fn continue_rollback(
-    world: &Arc<World>,
-    caller: &Caller,
-    request: &Value,
-) -> Result<Value, AwsError> {
-    let id = stack_id(world, request, Absent::Brackets)?;
-    let token = token(request)?;
-    if used(world, &id, token.as_deref(), "ContinueUpdateRollback")? {
-        return Ok(json!({}));
-    }
-    let skip = strings(optional_list(request, "ResourcesToSkip").unwrap_or_default());
-    let role = role_for(world, caller, request, &id)?;
-    let principal = principal(world, caller, role.as_deref())?;
-    let run = world
-        .cloudformation
-        .stack(&id, |stack| {
-            if stack.status != StackStatus::UpdateRollbackFailed {
-                return Err(validation(format!(
-                    "Stack [{id}] is in {} state, and only a stack in UPDATE_ROLLBACK_FAILED state can continue its rollback",
-                    stack.status.as_str()
-                )));
-            }
-            if let Some(unknown) = skip.iter().find(|skipped| {
-                stack
-                    .resources
-                    .get(*skipped)
-                    .is_none_or(|resource| !resource.status.failed())
-            }) {
-                return Err(validation(format!(
-                    "The following resource(s) cannot be skipped: [{unknown}]. Only resources in UPDATE_FAILED state can be skipped"
-                )));
-            }
-            remember(stack, token.as_deref(), "ContinueUpdateRollback");
-            let (operation, _) = stack.begin(token);
-            stack.enter(
-                now(),
-                StackStatus::UpdateRollbackInProgress,
-                Some(USER_INITIATED.to_owned()),
-            );
-            Ok(Run::new(world, stack, operation, principal))
-        })
-        .unwrap_or_else(|| Err(validation(format!("Stack [{id}] does not exist"))))?;
-    run.spawn_rollback(skip);
-    Ok(json!({}))
-}
-
-pub(super) fn roll_back(
-    world: &Arc<World>,
-    caller: &Caller,
-    request: &Value,
-) -> Result<Value, AwsError> {
-    let id = stack_id(world, request, Absent::Brackets)?;
-    let token = token(request)?;
-    let answer = json!({ "StackId": id });
-    if used(world, &id, token.as_deref(), "RollbackStack")? {
-        return Ok(answer);
-    }
-    let role = role_for(world, caller, request, &id)?;
-    let principal = principal(world, caller, role.as_deref())?;
-    let (run, of_creation) = world
-        .cloudformation
-        .stack(&id, |stack| {
-            let of_creation = match stack.status {
-                StackStatus::CreateFailed => true,
-                StackStatus::UpdateFailed => false,
-                other => {
-                    return Err(validation(format!(
-                        "Stack [{id}] is in {} state, and only a stack in CREATE_FAILED or UPDATE_FAILED state can be rolled back",
-                        other.as_str()
-                    )));
-                }
-            };
-            remember(stack, token.as_deref(), "RollbackStack");
-            let (operation, _) = stack.begin(token);
-            let status = if of_creation {
-                StackStatus::RollbackInProgress
-            } else {
-                StackStatus::UpdateRollbackInProgress
-            };
-            stack.enter(now(), status, Some(USER_INITIATED.to_owned()));
-            Ok((Run::new(world, stack, operation, principal), of_creation))
-        })
-        .unwrap_or_else(|| Err(validation(format!("Stack [{id}] does not exist"))))?;
-    if of_creation {
-        run.spawn_rollback_of_creation();
-    } else {
-        run.spawn_rollback(Vec::new());
-    }
-    Ok(answer)
-}
-
-/// The role of the request, which the stack keeps, or the one it has.
-fn role_for(
-    world: &World,
-    caller: &Caller,
-    request: &Value,
-    id: &str,
-) -> Result<Option<String>, AwsError> {
-    let given = input::text(request, "RoleARN");
-    if let Some(role) = &given {
-        pass_role(world, caller, role)?;
-    }
-    Ok(world
-        .cloudformation
-        .stack(id, |stack| {
-            if given.is_some() {
-                stack.declared.role_arn = given;
-            }
-            stack.declared.role_arn.clone()
-        })
-        .flatten())
-}
-
 /// What a stack has now, if it may be updated.
 pub(super) fn updatable(
     world: &World,
@@ -587,12 +455,13 @@ fn timeout(request: &Value) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(minutes).ok()? * 60))
 }
 
-/// Whether the token has been used for this very action, which makes the request a repetition.
+/// Whether the token has been used for this very request (an action, and what it acts on beside the
+/// stack), which makes it a repetition.
 pub(super) fn used(
     world: &World,
     id: &str,
     token: Option<&str>,
-    action: &'static str,
+    request: &str,
 ) -> Result<bool, AwsError> {
     let Some(token) = token else { return Ok(false) };
     let former = world
@@ -602,12 +471,12 @@ pub(super) fn used(
                 .tokens
                 .iter()
                 .find(|(known, _)| known == token)
-                .map(|(_, action)| *action)
+                .map(|(_, request)| request.clone())
         })
         .flatten();
     match former {
         None => Ok(false),
-        Some(former) if former == action => Ok(true),
+        Some(former) if former == request => Ok(true),
         Some(former) => Err(AwsError::client(
             "TokenAlreadyExistsException",
             format!("The client request token {token} has already been used for {former}"),
@@ -615,9 +484,9 @@ pub(super) fn used(
     }
 }
 
-pub(super) fn remember(stack: &mut Stack, token: Option<&str>, action: &'static str) {
+pub(super) fn remember(stack: &mut Stack, token: Option<&str>, request: &str) {
     if let Some(token) = token {
-        stack.tokens.push((token.to_owned(), action));
+        stack.tokens.push((token.to_owned(), request.to_owned()));
     }
 }
 

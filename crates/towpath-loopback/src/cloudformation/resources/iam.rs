@@ -43,6 +43,10 @@ fn may_attach(scene: &Scene, arn: &str, properties: &Value) -> Result<(), Troubl
             scene.authorize("Iam", action, arn)?;
         }
     }
+    if properties.get("PermissionsBoundary").is_some() {
+        // Kept in the record only: the role may do what its policies allow.
+        scene.world.fidelity.simulated("IAM permissions boundaries");
+    }
     Ok(())
 }
 

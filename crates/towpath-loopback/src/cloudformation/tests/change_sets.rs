@@ -71,6 +71,14 @@ async fn the_first_change_set_makes_a_shell_and_executing_it_the_stack() {
     // The same token again is the same request again.
     account.execute("app", "second").await.unwrap();
     assert_eq!(account.settled("app").await, "CREATE_COMPLETE");
+    let other = account
+        .call(
+            "DeleteStack",
+            json!({"StackName": "app", "ClientRequestToken": "t-1"}),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(other.code, "TokenAlreadyExistsException");
     let stack = account.stack("app").await;
     assert_eq!(stack["StackId"], shell["StackId"]);
     let second = account.proposed("app", "second").await;
