@@ -185,7 +185,9 @@ impl Translation {
                 SIMPLE_TABLE => simple::table(self, &source)?,
                 LAYER_VERSION => simple::layer(self, &source)?,
                 other if other.starts_with("AWS::Serverless::") => {
-                    let near = did_you_mean(other, SUPPORTED);
+                    let name = |kind: &'static str| kind.rsplit("::").next().unwrap_or(kind);
+                    let given = other.rsplit("::").next().unwrap_or(other);
+                    let near = did_you_mean(given, SUPPORTED.map(name));
                     let what = format!(
                         "has the type {other}, which the transform on this machine does not cover{near}"
                     );
@@ -368,3 +370,6 @@ fn canonical(value: &Value) -> String {
     write(value, &mut out);
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,7 @@ pub(super) fn parse(
     };
     let Some(api_id) = api_id.filter(own) else {
         return Err(given.fail(format!(
-            "has a `{property}` that names no {api_kind} of this template"
+            "names no {api_kind} of this template in `{property}`"
         )));
     };
     let (path, method) = match (given.take("Path"), given.take("Method")) {
