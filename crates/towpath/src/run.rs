@@ -55,6 +55,12 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
         }
     };
     reporter.clear();
+    if arguments.hold && matches!(ended, Ok(Exit::Succeeded)) {
+        reporter.event(&Event::Note(
+            "holding: the application and the loopback stay up until Ctrl-C".to_owned(),
+        ));
+        interrupted().await;
+    }
     loopback.shutdown().await;
     ended
 }
@@ -121,12 +127,6 @@ async fn execute(
         Ending::Stopped | Ending::Rejected => Exit::Stopped,
         Ending::Unattended => Exit::Unattended,
     };
-    if arguments.hold && exit == Exit::Succeeded {
-        reporter.event(&Event::Note(
-            "holding: the application and the loopback stay up until Ctrl-C".to_owned(),
-        ));
-        interrupted().await;
-    }
     Ok(exit)
 }
 
