@@ -18,7 +18,10 @@ impl Loopback {
 
     /// Makes a container image known by its URI: a zip of its files.
     pub async fn register_image(&self, uri: &str, zip: Bytes) -> Result<(), AwsError> {
-        self.world().lambda.register_image(self.world(), uri, zip).await
+        self.world()
+            .lambda
+            .register_image(self.world(), uri, zip)
+            .await
     }
 
     /// Hands over the tree that a connection's repository and branch stand for: a zip.
@@ -31,7 +34,10 @@ impl Loopback {
         zip: Bytes,
     ) -> Result<(), AwsError> {
         let world = self.world();
-        world.codepipeline.register_source(world, repository, branch, revision, message, zip).await
+        world
+            .codepipeline
+            .register_source(world, repository, branch, revision, message, zip)
+            .await
     }
 
     /// What was executed, simulated and refused, each a sorted list.
@@ -41,6 +47,8 @@ impl Loopback {
 
     /// The jobs of an execution: a list of `{stage, action, job_ids, invocations}`.
     pub fn jobs(&self, pipeline: &str, execution: &str) -> Result<Value, AwsError> {
-        self.world().codepipeline.jobs(Some(pipeline), Some(execution))
+        self.world()
+            .codepipeline
+            .jobs(Some(pipeline), Some(execution))
     }
 }

@@ -158,12 +158,23 @@ impl Identity {
     }
 
     /// Whether the role's trust policy lets `service` (`lambda.amazonaws.com`) assume it.
-    pub(crate) fn trusts_service(&self, role: &str, service: &str) -> bool {
+    /// The service says for which account it acts, and for which of its resources when it knows.
+    pub(crate) fn trusts_service(
+        &self,
+        role: &str,
+        service: &str,
+        source_arn: Option<&str>,
+    ) -> bool {
+        let mut context = Context::new();
+        context.insert("aws:sourceaccount".into(), vec![self.account.clone()]);
+        if let Some(arn) = source_arn {
+            context.insert("aws:sourcearn".into(), vec![arn.to_owned()]);
+        }
         self.role(role_name(role)).is_some_and(|role| {
             trust_allows(
                 &role.trust,
                 &[Principal::Service(service.to_owned())],
-                &Context::new(),
+                &context,
             )
         })
     }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub resource_delay: Duration,
     /// How long CodePipeline waits after a continuation token. AWS publishes no number.
     pub reinvocation_interval: Duration,
+    /// How long a function may take to report on its job; each report begins it anew. AWS gives it 20 minutes.
+    pub reply_timeout: Duration,
     /// How long Lambda waits before the first retry of an asynchronous event; the second takes twice as long.
     pub async_retry_delay: Duration,
     /// Variables that every function process receives beside its own.
@@ -54,6 +56,7 @@ impl Settings {
             account: "000000000000".into(),
             resource_delay: Duration::from_millis(5),
             reinvocation_interval: Duration::from_secs(5),
+            reply_timeout: Duration::from_mins(20),
             async_retry_delay: Duration::from_mins(1),
             function_environment: BTreeMap::new(),
         }

@@ -163,19 +163,27 @@ impl std::ops::Deref for SharedWorld {
 impl Scene {
     /// Whether the deployment's own principal may do this; a service call follows as root.
     fn authorize(&self, service: &str, action: &str, resource: &str) -> Result<(), Trouble> {
+        self.authorize_with(service, action, resource, &Context::new())
+    }
+
+    /// The same, with what a policy's conditions may ask of the request.
+    fn authorize_with(
+        &self,
+        service: &str,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Result<(), Trouble> {
         self.world
             .identity
-            .authorize(&self.caller, action, resource)
+            .authorize_with(&self.caller, action, resource, context, None)
             .map_err(|error| Trouble::from_service(service, &error))
     }
 
     /// Whether the deployment's own principal may hand `role` to `to` (`lambda.amazonaws.com`).
     fn pass_role(&self, service: &str, role: &str, to: &str) -> Result<(), Trouble> {
         let context = Context::from([("iam:PassedToService".to_owned(), vec![to.to_owned()])]);
-        self.world
-            .identity
-            .authorize_with(&self.caller, "iam:PassRole", role, &context, None)
-            .map_err(|error| Trouble::from_service(service, &error))
+        self.authorize_with(service, "iam:PassRole", role, &context)
     }
 }
 

@@ -40,6 +40,7 @@ impl CodePipeline {
         let document = definition.document(1);
         let settings = Settings {
             reinvocation_interval: world.settings.reinvocation_interval,
+            reply_timeout: world.settings.reply_timeout,
             ..Settings::default()
         };
         let (timer, alarm) = watch::channel(None);

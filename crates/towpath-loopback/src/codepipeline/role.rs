@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use towpath_engine::{Artifact, Definition, Failure};
 
 use crate::identity::Credentials;
-use crate::identity::policy::{Context, Principal, Question, evaluate_trust};
 use crate::{AwsError, Caller, World};
 
 const SERVICE: &str = "codepipeline.amazonaws.com";
@@ -72,29 +71,8 @@ fn begin(world: &World, role: &str, name: &str, policy: Option<Value>) -> Result
 
 /// Whether the role's trust policy names CodePipeline, which states for whom it acts.
 fn trusted(world: &World, pipeline: &str, role: &str) -> bool {
-    let name = role.rsplit('/').next().unwrap_or(role);
-    let context = Context::from([
-        (
-            "aws:sourceaccount".into(),
-            vec![world.settings.account.clone()],
-        ),
-        (
-            "aws:sourcearn".into(),
-            vec![world.arn("codepipeline", pipeline)],
-        ),
-    ]);
-    world.identity.role(name).is_some_and(|role| {
-        let verdict = evaluate_trust(
-            &role.trust,
-            &Question {
-                action: "sts:AssumeRole",
-                resource: "*",
-                principals: &[Principal::Service(SERVICE.into())],
-                context: &context,
-            },
-        );
-        verdict.allowed && !verdict.denied
-    })
+    let source = world.arn("codepipeline", pipeline);
+    world.identity.trusts_service(role, SERVICE, Some(&source))
 }
 
 fn not_assumable(role: &str) -> Failure {

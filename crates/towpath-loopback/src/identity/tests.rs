@@ -199,8 +199,8 @@ fn credentials_know_their_token_and_their_end() {
 #[test]
 fn trust_names_who_may_assume() {
     let identity = world_with(vec![]);
-    assert!(identity.trusts_service("builder", "lambda.amazonaws.com"));
-    assert!(!identity.trusts_service("builder", "codepipeline.amazonaws.com"));
+    assert!(identity.trusts_service("builder", "lambda.amazonaws.com", None));
+    assert!(!identity.trusts_service("builder", "codepipeline.amazonaws.com", None));
     assert!(!identity.trusts_caller("builder", &Caller::Root));
-    assert!(!identity.trusts_service("nobody", "lambda.amazonaws.com"));
+    assert!(!identity.trusts_service("nobody", "lambda.amazonaws.com", None));
 }

@@ -390,7 +390,10 @@ async fn obtain(
 
 /// Whether Lambda may assume the role. (Whether the caller may pass it on is asked before.)
 fn check_role(world: &World, role: &str) -> Result<(), AwsError> {
-    if world.identity.trusts_service(role, "lambda.amazonaws.com") {
+    if world
+        .identity
+        .trusts_service(role, "lambda.amazonaws.com", None)
+    {
         Ok(())
     } else {
         Err(invalid(

@@ -386,7 +386,7 @@ pub(super) fn pass_role(world: &World, caller: &Caller, role: &str) -> Result<()
     world
         .identity
         .authorize_with(caller, "iam:PassRole", role, &context, None)?;
-    if world.identity.trusts_service(role, SERVICE) {
+    if world.identity.trusts_service(role, SERVICE, None) {
         Ok(())
     } else {
         Err(validation(format!(

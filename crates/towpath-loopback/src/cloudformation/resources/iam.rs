@@ -8,12 +8,13 @@ use crate::cloudformation::plan::changed_properties;
 use crate::cloudformation::stack::Resource;
 use crate::cloudformation::wire::strings;
 use crate::identity::RoleDefinition;
+use crate::identity::policy::Context;
 use crate::input;
 
 pub(super) fn create_role(scene: &Scene, properties: &Value) -> Result<Made, Trouble> {
     let name = names::physical(scene, properties, "RoleName", Rules::IAM);
     let arn = iam_arn(scene, "role", properties, &name);
-    scene.authorize("Iam", "iam:CreateRole", &arn)?;
+    scene.authorize_with("Iam", "iam:CreateRole", &arn, &bounded(properties))?;
     if scene.world.identity.role(&name).is_some() {
         return Err(Trouble::handler(
             &format!("Resource of type 'AWS::IAM::Role' with identifier '{name}' already exists."),
@@ -35,19 +36,43 @@ pub(super) fn create_role(scene: &Scene, properties: &Value) -> Result<Made, Tro
 
 /// Whether the role's own policies may be put on it.
 fn may_attach(scene: &Scene, arn: &str, properties: &Value) -> Result<(), Trouble> {
-    for (property, action) in [
-        ("Policies", "iam:PutRolePolicy"),
-        ("ManagedPolicyArns", "iam:AttachRolePolicy"),
-    ] {
-        if !input::list(properties, property).is_empty() {
-            scene.authorize("Iam", action, arn)?;
-        }
+    for property in ["Policies", "ManagedPolicyArns"] {
+        may_change(scene, arn, properties, property)?;
     }
     if properties.get("PermissionsBoundary").is_some() {
         // Kept in the record only: the role may do what its policies allow.
         scene.world.fidelity.simulated("IAM permissions boundaries");
     }
     Ok(())
+}
+
+/// Whether a property of the role may be set to what it is in `properties`.
+fn may_change(scene: &Scene, arn: &str, properties: &Value, property: &str) -> Result<(), Trouble> {
+    let action = match property {
+        "AssumeRolePolicyDocument" => "iam:UpdateAssumeRolePolicy",
+        "Policies" if input::list(properties, property).is_empty() => return Ok(()),
+        "Policies" => "iam:PutRolePolicy",
+        "ManagedPolicyArns" => {
+            for policy in strings(input::list(properties, property)) {
+                let mut context = bounded(properties);
+                context.insert("iam:PolicyARN".to_owned(), vec![policy]);
+                scene.authorize_with("Iam", "iam:AttachRolePolicy", arn, &context)?;
+            }
+            return Ok(());
+        }
+        "PermissionsBoundary" => "iam:PutRolePermissionsBoundary",
+        "Tags" => "iam:TagRole",
+        _ => "iam:UpdateRole",
+    };
+    scene.authorize_with("Iam", action, arn, &bounded(properties))
+}
+
+/// The condition key that tells the role's boundary.
+fn bounded(properties: &Value) -> Context {
+    input::text(properties, "PermissionsBoundary")
+        .map(|boundary| ("iam:PermissionsBoundary".to_owned(), vec![boundary]))
+        .into_iter()
+        .collect()
 }
 
 pub(super) fn update_role(
@@ -58,14 +83,7 @@ pub(super) fn update_role(
     let name = resource.physical_id.clone().unwrap_or_default();
     let arn = iam_arn(scene, "role", properties, &name);
     for property in changed_properties(&resource.properties, properties) {
-        let action = match property.as_str() {
-            "AssumeRolePolicyDocument" => "iam:UpdateAssumeRolePolicy",
-            "Policies" => "iam:PutRolePolicy",
-            "ManagedPolicyArns" => "iam:AttachRolePolicy",
-            "Tags" => "iam:TagRole",
-            _ => "iam:UpdateRole",
-        };
-        scene.authorize("Iam", action, &arn)?;
+        may_change(scene, &arn, properties, &property)?;
     }
     let attached = scene
         .world
