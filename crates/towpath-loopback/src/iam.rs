@@ -125,7 +125,7 @@ fn shown(name: &str, role: &RoleDefinition) -> Value {
     let resource = role.arn.split(":role").nth(1).unwrap_or_default();
     json!({
         "RoleName": name,
-        "RoleId": format!("AROA{}", name.to_ascii_uppercase()),
+        "RoleId": role_id(name),
         "Arn": role.arn,
         "Path": resource.strip_suffix(name).unwrap_or("/"),
         "CreateDate": "2026-01-01T00:00:00Z",
@@ -133,6 +133,14 @@ fn shown(name: &str, role: &RoleDefinition) -> Value {
         "AssumeRolePolicyDocument":
             utf8_percent_encode(&role.trust.to_string(), NON_ALPHANUMERIC).to_string(),
     })
+}
+
+/// A role's unique id, of the length that IAM's have: `AROA` and seventeen letters or digits, told by the name.
+pub(crate) fn role_id(name: &str) -> String {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("AROA{hash:017X}")
 }
 
 fn document(input: &Value, member: &str) -> Result<Value, AwsError> {

@@ -73,7 +73,7 @@ fn assume_role(world: &World, caller: &Caller, input: &Value) -> Result<Value, A
             "Expiration": crate::protocol::iso8601(credentials.expiration_ms),
         },
         "AssumedRoleUser": {
-            "AssumedRoleId": format!("AROA{}:{session}", name.to_ascii_uppercase()),
+            "AssumedRoleId": format!("{}:{session}", crate::iam::role_id(name)),
             "Arn": format!(
                 "arn:aws:sts::{}:assumed-role/{name}/{session}",
                 world.settings.account

@@ -263,12 +263,10 @@ fn iam_arn(scene: &Scene, kind: &str, properties: &Value, name: &str) -> String 
 }
 
 fn role(name: String, arn: String) -> Made {
-    let id = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let id = crate::iam::role_id(&name);
     Made::new(name)
         .attribute("Arn", arn)
-        .attribute("RoleId", format!("AROA{id:017X}"))
+        .attribute("RoleId", id)
 }
 
 #[cfg(test)]
