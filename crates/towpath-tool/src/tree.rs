@@ -3,6 +3,7 @@
 //! Linux is read from `/proc`. Elsewhere `ps` is asked, which is slower.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
@@ -44,11 +45,24 @@ pub fn kill_descendants(pid: Pid) {
 
 /// Kills `pid` and all that descend from it.
 ///
-/// They are stopped first and killed then, so that none can start another between looking and killing. Whoever
-/// started `pid` still has to wait for it.
+/// They are stopped first and killed then, so that none can start another between looking and killing. Answers when
+/// they are gone, which takes a moment; this blocks. Whoever started `pid` still has to wait for it.
 pub fn kill_tree(pid: Pid) {
-    for found in stop_all(|| BTreeSet::from([pid])) {
+    let found = stop_all(|| BTreeSet::from([pid]));
+    for &found in &found {
         send(found, Signal::KILL);
+    }
+    await_end(&found);
+}
+
+/// Waits until none of the killed runs any more. Not for ever: one may hang in the kernel.
+fn await_end(killed: &BTreeSet<Pid>) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const LOOK: Duration = Duration::from_millis(1);
+    let runs = |process: &Process| killed.contains(&process.pid) && !process.is_zombie;
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE && processes().iter().any(runs) {
+        std::thread::sleep(LOOK);
     }
 }
 
