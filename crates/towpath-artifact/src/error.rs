@@ -276,21 +276,9 @@ impl ArtifactError {
             Self::NoSpace { .. } => {
                 Some("raise the function's EphemeralStorage (at most 10,240 MB)".to_owned())
             }
-            Self::Refused {
-                refusal: Refusal::Corrupt { .. },
-                ..
-            } => Some("have the action that made the artifact run again".to_owned()),
-            Self::Refused {
-                refusal: Refusal::LinkLeaves { .. },
-                ..
-            } => Some("replace the link by the file, or by a relative link inside the tree".into()),
-            Self::Refused {
-                refusal: Refusal::Method { .. },
-                ..
-            } => Some("make the archive with the default method, deflate".into()),
+            Self::Refused { refusal, .. } => Some(refusal.hint().to_owned()),
             Self::TooLarge { .. } => Some("leave out what later actions do not need".to_owned()),
             Self::Service { .. }
-            | Self::Refused { .. }
             | Self::NoSuchFile { .. }
             | Self::Unpackable { .. }
             | Self::Overlay { .. }
@@ -338,6 +326,40 @@ impl ArtifactError {
             doing,
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+impl Refusal {
+    /// What to do about it.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Corrupt { .. } | Self::Overlap { .. } => {
+                "have the action that made the artifact run again"
+            }
+            Self::LinkLeaves { .. } | Self::LinkTarget | Self::ThroughLink { .. } => {
+                "replace the link by the file, or by a relative link inside the tree"
+            }
+            Self::Method { .. } => "make the archive with the default method, deflate",
+            Self::Encrypted => "make the archive without a password",
+            Self::Traversal
+            | Self::Absolute
+            | Self::Backslash
+            | Self::Nul
+            | Self::EmptyName
+            | Self::LongName { .. }
+            | Self::Duplicate
+            | Self::FileAndDirectory
+            | Self::FoldedDuplicate
+            | Self::SpecialFile { .. } => {
+                "make the archive anew, from inside the directory, as `zip -r ../source.zip .` does; if nobody here made it, find out who did"
+            }
+            Self::Entries { .. }
+            | Self::Bytes { .. }
+            | Self::Ratio { .. }
+            | Self::CentralDirectory { .. } => {
+                "leave data and build products out of the archive; if nobody here made it, find out who did"
+            }
         }
     }
 }
