@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use towpath_artifact::{ArtifactError, Blame};
+use towpath_artifact::{ArtifactError, Blame, Content};
 use towpath_job::{Failure, FailureType, JobError, chain};
 use towpath_template::TemplateError;
 use towpath_tool::ToolError;
@@ -59,6 +59,16 @@ pub enum ActionError {
         path: PathBuf,
         /// What is there instead.
         present: String,
+    },
+    /// A file is called `.zip`, and is none.
+    #[error("output artifact `{artifact}` would be `{}`, which is not a zip archive: it is {content}", .path.display())]
+    NotArchive {
+        /// The output artifact.
+        artifact: String,
+        /// The file, as it was asked for.
+        path: PathBuf,
+        /// What it is instead.
+        content: Content,
     },
     /// A link that leads elsewhere.
     #[error("`{}` is a link out of the source tree, to {}", .path.display(), .target.display())]
@@ -135,6 +145,9 @@ impl From<ActionError> for Failure {
                 "let a task make it, or correct `{artifact}=` in the action's UserParameters; \
                  paths are relative to `dir`"
             )),
+            ActionError::NotArchive { .. } => Self::job(message).with_hint(
+                "let the task make a zip archive, or give the file another name: it is zipped then",
+            ),
             ActionError::Outside { .. } => Self::job(message)
                 .with_hint("put the file itself there: nothing outside the source is published"),
             ActionError::NoTemplate { .. } => {

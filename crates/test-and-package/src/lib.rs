@@ -18,7 +18,7 @@ mod tasks;
 
 use std::path::Path;
 
-use towpath_artifact::{Encryption, Limits, Location, Source};
+use towpath_artifact::{ArtifactError, Encryption, Limits, Location, Source};
 use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Variables};
 use towpath_tool::Workspace;
 
@@ -74,7 +74,15 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
 
     let mut receipts = Vec::new();
     for (artifact, path) in ready {
-        let (receipt, bytes) = publish(job, &store, artifact, &path).await?;
+        let published = publish(job, &store, artifact, &path).await;
+        let (receipt, bytes) = published.map_err(|error| match error {
+            ArtifactError::NotZip { content, .. } => ActionError::NotArchive {
+                artifact: artifact.name.clone(),
+                path: path.strip_prefix(&project).unwrap_or(&path).to_owned(),
+                content,
+            },
+            error => error.into(),
+        })?;
         summary.push(format!("{} ({})", artifact.name, size(bytes)));
         receipts.push(receipt);
     }
@@ -90,7 +98,7 @@ async fn publish(
     store: &aws_sdk_s3::Client,
     artifact: &Artifact,
     path: &Path,
-) -> Result<(Receipt, u64), ActionError> {
+) -> Result<(Receipt, u64), ArtifactError> {
     let source = if path.is_dir() {
         Source::Directory(path)
     } else {

@@ -270,8 +270,8 @@ async fn what_goes_wrong_is_told_with_its_cause_first() {
             "command=printf+nonsense>a.zip&Out=a.zip",
             &["Out"],
             "JobFailed",
-            "",
-            "a.zip is not a zip archive: it is a plain text file",
+            "output artifact `Out` would be `a.zip`, which is not a zip archive: it is a plain text file",
+            "hint: let the task make a zip archive",
         ),
         (
             "task=test&dir=wbe",
