@@ -4,15 +4,13 @@ use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
 use towpath_job::{Job, Outcome, Progress};
 use towpath_stack::step::{self, Deletion};
-use towpath_stack::{Fault, Observed, StackError, cause, describe};
+use towpath_stack::{Fault, Observed, StackError, StackStatus, cause, describe};
 
-use crate::{DeployError, Parameters};
+use crate::{DeployError, Parameters, deploy};
 
 /// What this attempt has done so far: the state of the continuation token.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
-    /// The job that began the attempt.
-    attempt: String,
     /// The stack's ARN, once it has been seen.
     stack: Option<String>,
     /// How often the stack was looked at since we asked for its deletion.
@@ -20,13 +18,18 @@ struct State {
 }
 
 pub(crate) async fn step(client: &Client, job: &Job<Parameters>) -> Result<Outcome, DeployError> {
-    let mut state = job.state::<State>()?.unwrap_or_else(|| State {
-        attempt: job.id.to_string(),
-        ..State::default()
-    });
+    let mut state = job.state::<State>()?.unwrap_or_default();
     match advance(client, job, &mut state).await {
-        Err(DeployError::Stack(error)) if error.fault() == Fault::Throttled => {
-            Ok(wait(&state, "CloudFormation asks to slow down".to_owned()))
+        // Neither says anything about the stack; a deletion that was asked for goes on without us.
+        Err(DeployError::Stack(error))
+            if error.fault() == Fault::Throttled
+                || error.fault() == Fault::Unavailable && state.asked.is_some() =>
+        {
+            tracing::warn!(%error, "CloudFormation did not answer; looking again later");
+            Ok(wait(
+                &state,
+                "CloudFormation does not answer for now".to_owned(),
+            ))
         }
         other => other,
     }
@@ -38,54 +41,65 @@ async fn advance(
     state: &mut State,
 ) -> Result<Outcome, DeployError> {
     let name = &job.parameters.stack;
-    let token = format!("towpath-{}", state.attempt);
-    loop {
-        let observed = describe(client, state.stack.as_deref().unwrap_or(name)).await?;
-        if let Observed::Present(stack) = &observed {
-            state.stack.get_or_insert_with(|| stack.arn.clone());
+    let token = deploy::token(job.origin().as_str(), 0, "delete");
+    let observed = describe(client, state.stack.as_deref().unwrap_or(name)).await?;
+    if let Observed::Present(stack) = &observed {
+        state.stack.get_or_insert_with(|| stack.arn.clone());
+    }
+    let arn = state.stack.clone().unwrap_or_else(|| name.clone());
+    match step::deletion(&observed, state.asked) {
+        Deletion::Done => Ok(Outcome::done(match state.asked {
+            Some(_) => format!("stack `{name}` is deleted"),
+            None => format!("stack `{name}` does not exist"),
+        })),
+        Deletion::Wait => {
+            state.asked = state.asked.map(|asked| looks(&observed, asked));
+            let status = observed.status().map_or("gone", StackStatus::as_str);
+            Ok(wait(
+                state,
+                format!("deleting stack `{name}`, which is {status}"),
+            ))
         }
-        match step::deletion(&observed, state.asked) {
-            Deletion::Done => {
-                return Ok(Outcome::done(match state.asked {
-                    Some(_) => format!("stack `{name}` is deleted"),
-                    None => format!("stack `{name}` does not exist"),
-                }));
+        Deletion::Start => {
+            if observed
+                .stack()
+                .is_some_and(|stack| stack.termination_protection)
+            {
+                return Err(DeployError::Protected(name.clone()));
             }
-            Deletion::Wait => {
-                state.asked = state.asked.map(|seen| seen + 1);
-                let status = observed
-                    .status()
-                    .map_or("gone", towpath_stack::StackStatus::as_str);
-                return Ok(wait(
-                    state,
-                    format!("deleting stack `{name}`, which is {status}"),
-                ));
-            }
-            Deletion::Start => {
-                if observed
-                    .stack()
-                    .is_some_and(|stack| stack.termination_protection)
-                {
-                    return Err(DeployError::Protected(name.clone()));
+            ask(client, &arn, job.parameters.role.as_deref(), &token).await?;
+            state.asked = Some(0);
+            Ok(wait(state, format!("deleting stack `{name}`")))
+        }
+        Deletion::Failed => {
+            // A refused deletion leaves no failed resource: the stack itself says why.
+            let cause = match observed.status() {
+                Some(StackStatus::DeleteFailed) => {
+                    let found = cause::find(client, &arn, &token, deploy::since(job)).await;
+                    found.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "the stack's events could not be read");
+                        None
+                    })
                 }
-                let arn = state.stack.as_deref().unwrap_or(name);
-                ask(client, arn, job.parameters.role.as_deref(), &token).await?;
-                state.asked = Some(0);
-            }
-            Deletion::Failed => {
-                let arn = state.stack.clone().unwrap_or_else(|| name.clone());
-                let cause = cause::find(client, &arn, &token).await.ok().flatten();
-                // A refused deletion leaves no failed resource: the stack itself says why.
-                let cause = cause.or_else(|| own_reason(&observed));
-                return Err(DeployError::Operation {
-                    verb: "delete",
-                    stack: name.clone(),
-                    arn,
-                    status: observed.status(),
-                    cause: cause.map(Box::new),
-                });
-            }
+                _ => None,
+            };
+            Err(DeployError::Operation {
+                verb: "delete",
+                stack: name.clone(),
+                arn,
+                status: observed.status(),
+                cause: cause.or_else(|| own_reason(&observed)).map(Box::new),
+            })
         }
+    }
+}
+
+/// How often the stack was looked at since its deletion was asked for. Once the deletion was seen
+/// under way, what comes after is no late read.
+pub(crate) fn looks(observed: &Observed, asked: u32) -> u32 {
+    match observed.status() {
+        Some(StackStatus::DeleteInProgress) => step::STALE_READS,
+        _ => asked + 1,
     }
 }
 
@@ -108,7 +122,7 @@ fn wait(state: &State, summary: String) -> Outcome {
     }
 }
 
-/// Asks for a stack's deletion. A second request with the same token is harmless.
+/// Asks for a stack's deletion. `token` marks every event of the operation.
 pub(crate) async fn ask(
     client: &Client,
     stack: &str,

@@ -1,61 +1,88 @@
 //! `action=deploy`: plan, execute, wait, tell.
 
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
 use towpath_artifact::{Encryption as Sse, Location, Source};
 use towpath_job::{Encryption, Job, Outcome, Progress as Told, Receipt, Variables};
-use towpath_stack::change_set::{self, Making, Verdict};
-use towpath_stack::step::{self, Deletion, Kind, Preparation, Progress};
-use towpath_stack::{Fault, Observed, Stack, StackError, cause, describe};
+use towpath_stack::change_set::{self, Execution, Making, Verdict};
+use towpath_stack::step::{
+    self, Deletion, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
+};
+use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, cause, describe};
 
-use aws_sdk_cloudformation::Client;
-
-use crate::{DeployError, DeployStack, Parameters, inputs};
+use crate::{DeployError, DeployStack, Parameters, delete, inputs};
 
 /// How often a plan may turn out obsolete before we give up.
 const PLANS: u32 = 5;
 
+/// How far two clocks may differ: events that are older than our attempt by less are still read.
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
+
 /// What this attempt has done so far: the state of the continuation token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// The job that began the attempt. Names of change sets and request tokens are made from it,
-    /// so that the same step taken twice makes the same thing.
-    attempt: String,
-    /// How many plans were made.
+    /// How many plans turned out obsolete.
     plans: u32,
+    #[serde(flatten)]
     phase: Phase,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "kebab-case")]
 enum Phase {
     /// Nothing is under way.
+    #[default]
     Prepare,
-    /// The remains of a creation that never succeeded are being deleted.
+    /// The remains of a creation that was rolled back are being deleted.
     Clearing { stack: String, asked: u32 },
     /// A rollback that got stuck is being continued.
-    Recovering { stack: String },
+    Recovering { stack: String, asked: u32 },
     /// A change set is being computed.
-    Planning {
-        stack: String,
-        change_set: String,
-        create: bool,
-        before: Option<String>,
-    },
+    Planning(Planned),
     /// The change set is being executed.
     Executing {
-        stack: String,
-        change_set: String,
-        create: bool,
-        before: Option<String>,
+        plan: Planned,
         changes: String,
+        stale: u32,
     },
+}
+
+/// A change set of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Planned {
+    stack: String,
+    change_set: String,
+    create: bool,
+    /// There was no stack before: an empty shell that is left is ours to delete.
+    shell: bool,
+    /// The time of the stack's last update before us.
+    before: Option<String>,
+}
+
+impl Planned {
+    fn kind(&self) -> Kind {
+        if self.create {
+            Kind::Create
+        } else {
+            Kind::Update
+        }
+    }
+
+    fn sign(&self, stack: Option<&Stack>) -> Sign {
+        stack.map_or(Sign::NotYet, |stack| {
+            let moved = stack.last_updated != self.before;
+            step::sign(stack.change_set.as_deref(), &self.change_set, moved)
+        })
+    }
 }
 
 /// Where a phase leads.
 enum Next {
     /// On, at once.
     Go(Phase),
-    /// Plan again: the old plan is worth nothing.
+    /// Plan again in the next invocation: the old plan is worth nothing.
     Replan,
     /// Look again in the next invocation.
     Wait(Phase, Told),
@@ -71,22 +98,37 @@ pub(crate) async fn step(
     client: &Client,
     job: &Job<Parameters>,
 ) -> Result<Outcome, DeployError> {
-    let mut state = job.state::<State>()?.unwrap_or_else(|| State {
-        attempt: job.id.to_string(),
-        plans: 0,
-        phase: Phase::Prepare,
-    });
+    let mut state = job.state::<State>()?.unwrap_or_default();
+    let attempt = Attempt {
+        action,
+        client,
+        job,
+    };
     loop {
-        let next = match advance(action, client, job, &state).await {
-            // Throttling says nothing about the stack: come back later.
-            Err(DeployError::Stack(error)) if error.fault() == Fault::Throttled => Next::Wait(
-                state.phase.clone(),
-                Told::new("CloudFormation asks to slow down"),
-            ),
+        let next = match attempt.advance(&state).await {
+            // Neither says anything about the stack. Before anything is under way an
+            // unreachable service is told at once; after that the deployment goes on without us.
+            Err(DeployError::Stack(error))
+                if error.fault() == Fault::Throttled
+                    || error.fault() == Fault::Unavailable && state.phase != Phase::Prepare =>
+            {
+                tracing::warn!(%error, "CloudFormation did not answer; looking again later");
+                Next::Wait(
+                    state.phase.clone(),
+                    Told::new("CloudFormation does not answer for now"),
+                )
+            }
+            Err(DeployError::Stack(error)) if error.is_conflict() => {
+                tracing::info!(%error, "the stack has changed meanwhile; planning afresh");
+                Next::Replan
+            }
             other => other?,
         };
-        match next {
-            Next::Go(phase) => state.phase = phase,
+        let (phase, progress) = match next {
+            Next::Go(phase) => {
+                state.phase = phase;
+                continue;
+            }
             Next::Replan => {
                 state.plans += 1;
                 if state.plans >= PLANS {
@@ -95,242 +137,364 @@ pub(crate) async fn step(
                         times: state.plans,
                     });
                 }
-                state.phase = Phase::Prepare;
+                (
+                    Phase::Prepare,
+                    Told::new("the stack has changed meanwhile; planning afresh"),
+                )
             }
-            Next::Wait(phase, progress) => {
-                state.phase = phase;
-                let state = serde_json::to_value(&state).expect("the state is plain data");
-                return Ok(Outcome::Continue { state, progress });
-            }
+            Next::Wait(phase, progress) => (phase, progress),
             Next::Done { stack, changes } => return done(job, &stack, changes.as_deref()).await,
-        }
+        };
+        state.phase = phase;
+        let state = serde_json::to_value(&state).expect("the state is plain data");
+        return Ok(Outcome::Continue { state, progress });
     }
 }
 
-async fn advance(
-    action: &DeployStack,
-    client: &Client,
-    job: &Job<Parameters>,
-    state: &State,
-) -> Result<Next, DeployError> {
-    let name = &job.parameters.stack;
-    match &state.phase {
-        Phase::Prepare => prepare(action, client, job, state).await,
-        Phase::Clearing { stack, asked } => {
-            let observed = describe(client, stack).await?;
-            match step::deletion(&observed, Some(*asked)) {
-                Deletion::Done => Ok(Next::Go(Phase::Prepare)),
-                Deletion::Wait => Ok(Next::Wait(
+/// What every phase needs at hand.
+struct Attempt<'a> {
+    action: &'a DeployStack,
+    client: &'a Client,
+    job: &'a Job<Parameters>,
+}
+
+impl Attempt<'_> {
+    fn name(&self) -> &str {
+        &self.job.parameters.stack
+    }
+
+    /// The name of one of the attempt's requests: the same when the same step is taken twice,
+    /// another for each operation.
+    fn token(&self, state: &State, operation: &str) -> String {
+        token(self.job.origin().as_str(), state.plans, operation)
+    }
+
+    async fn advance(&self, state: &State) -> Result<Next, DeployError> {
+        match &state.phase {
+            Phase::Prepare => self.prepare(state).await,
+            Phase::Clearing { stack, asked } => self.clearing(state, stack, *asked).await,
+            Phase::Recovering { stack, asked } => self.recovering(state, stack, *asked).await,
+            Phase::Planning(plan) => self.planning(state, plan).await,
+            Phase::Executing {
+                plan,
+                changes,
+                stale,
+            } => self.executing(state, plan, changes, *stale).await,
+        }
+    }
+
+    async fn prepare(&self, state: &State) -> Result<Next, DeployError> {
+        let parameters = &self.job.parameters;
+        let name = self.name();
+        let observed = describe(self.client, name).await?;
+        let arn = observed.stack().map_or(name, |stack| &stack.arn).to_owned();
+        match step::prepare(observed.status(), parameters.on_failure) {
+            Preparation::Wait => Ok(Next::Wait(
+                Phase::Prepare,
+                Told::new(format!(
+                    "waiting for stack `{name}`, which is {}",
+                    words(&observed)
+                )),
+            )),
+            Preparation::Refuse(why) => Err(DeployError::Refused {
+                stack: name.to_owned(),
+                status: words(&observed),
+                why,
+            }),
+            Preparation::DeleteFirst => {
+                let token = self.token(state, "clear");
+                delete::ask(self.client, &arn, parameters.role.as_deref(), &token).await?;
+                Ok(Next::Wait(
                     Phase::Clearing {
-                        stack: stack.clone(),
-                        asked: asked + 1,
+                        stack: arn,
+                        asked: 0,
                     },
                     Told::new(format!("deleting what is left of stack `{name}`")),
-                )),
-                Deletion::Start | Deletion::Failed => Err(failed(
-                    client,
-                    "delete the remains of",
-                    name,
-                    stack,
-                    &observed,
-                    &token(state),
-                )
-                .await),
+                ))
             }
-        }
-        Phase::Recovering { stack } => {
-            let observed = describe(client, stack).await?;
-            match step::prepare(observed.status(), job.parameters.on_failure) {
-                Preparation::Plan(_) => Ok(Next::Go(Phase::Prepare)),
-                Preparation::Wait => Ok(Next::Wait(
-                    state.phase.clone(),
+            Preparation::ContinueRollback => {
+                self.client
+                    .continue_update_rollback()
+                    .stack_name(&arn)
+                    .client_request_token(self.token(state, "continue"))
+                    .set_role_arn(parameters.role.clone())
+                    .send()
+                    .await
+                    .map_err(|error| {
+                        StackError::call("continue the rollback of stack", name, &error)
+                    })?;
+                Ok(Next::Wait(
+                    Phase::Recovering {
+                        stack: arn,
+                        asked: 0,
+                    },
                     Told::new(format!("continuing the rollback of stack `{name}`")),
-                )),
-                _ => Err(failed(client, "roll back", name, stack, &observed, &token(state)).await),
+                ))
+            }
+            Preparation::Plan(kind) => self.plan(state, kind, observed.stack()).await,
+        }
+    }
+
+    async fn plan(
+        &self,
+        state: &State,
+        kind: Kind,
+        stack: Option<&Stack>,
+    ) -> Result<Next, DeployError> {
+        let existing = stack.map_or(&[][..], |stack| &stack.parameters);
+        let desired = inputs::desired(self.action, self.job, kind, existing).await?;
+        let token = self.token(state, "plan");
+        match change_set::create(self.client, self.name(), &token, kind, &desired).await? {
+            Making::Made(made) => Ok(Next::Go(Phase::Planning(Planned {
+                stack: made.stack,
+                change_set: made.change_set,
+                create: kind == Kind::Create,
+                shell: stack.is_none(),
+                before: stack.and_then(|stack| stack.last_updated.clone()),
+            }))),
+            Making::NothingToDo => self.unchanged(self.name()).await,
+            Making::Clash => Ok(Next::Replan),
+        }
+    }
+
+    async fn clearing(&self, state: &State, stack: &str, asked: u32) -> Result<Next, DeployError> {
+        let observed = describe(self.client, stack).await?;
+        match step::deletion(&observed, Some(asked)) {
+            Deletion::Done => Ok(Next::Go(Phase::Prepare)),
+            Deletion::Wait => Ok(Next::Wait(
+                Phase::Clearing {
+                    stack: stack.to_owned(),
+                    asked: delete::looks(&observed, asked),
+                },
+                Told::new(format!("deleting what is left of stack `{}`", self.name())),
+            )),
+            Deletion::Start | Deletion::Failed => {
+                let token = self.token(state, "clear");
+                Err(self
+                    .failed("delete the remains of", stack, &observed, &token)
+                    .await)
             }
         }
-        Phase::Planning {
-            stack,
-            change_set,
-            create,
-            before,
-        } => {
-            planning(
-                client,
-                job,
-                state,
-                stack,
-                change_set,
-                *create,
-                before.as_deref(),
-            )
-            .await
-        }
-        Phase::Executing {
-            stack,
-            change_set,
-            create,
-            before,
-            changes,
-        } => {
-            let observed = describe(client, stack).await?;
-            let ours = is_ours(observed.stack(), change_set, before.as_deref());
-            match step::execution(kind(*create), observed.status(), ours) {
-                Progress::Succeeded => match observed {
-                    Observed::Present(stack) => Ok(Next::Done {
-                        stack,
-                        changes: Some(changes.clone()),
-                    }),
-                    Observed::Absent => {
-                        Err(failed(client, "deploy", name, stack, &observed, &token(state)).await)
-                    }
+    }
+
+    async fn recovering(
+        &self,
+        state: &State,
+        stack: &str,
+        asked: u32,
+    ) -> Result<Next, DeployError> {
+        let observed = describe(self.client, stack).await?;
+        let wait = |asked| {
+            Next::Wait(
+                Phase::Recovering {
+                    stack: stack.to_owned(),
+                    asked,
                 },
-                Progress::Wait => Ok(Next::Wait(
-                    state.phase.clone(),
-                    Told::new(format!("stack `{name}`: {changes}, {}", words(&observed))),
+                Told::new(format!(
+                    "continuing the rollback of stack `{}`",
+                    self.name()
                 )),
-                Progress::RollingBack => Ok(Next::Wait(
-                    state.phase.clone(),
-                    Told::new(format!("stack `{name}` failed and is rolling back")),
-                )),
-                Progress::Failed => {
-                    Err(failed(client, "deploy", name, stack, &observed, &token(state)).await)
+            )
+        };
+        match step::prepare(observed.status(), OnFailure::Recover) {
+            Preparation::Plan(_) => Ok(Next::Go(Phase::Prepare)),
+            // Seen under way: what comes after is no late read.
+            Preparation::Wait => Ok(wait(STALE_READS)),
+            Preparation::ContinueRollback if asked < STALE_READS => Ok(wait(asked + 1)),
+            Preparation::ContinueRollback | Preparation::DeleteFirst | Preparation::Refuse(_) => {
+                let token = self.token(state, "continue");
+                Err(self.failed("roll back", stack, &observed, &token).await)
+            }
+        }
+    }
+
+    async fn planning(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
+        let (verdict, changes) =
+            change_set::read(self.client, &plan.change_set, &plan.stack).await?;
+        let executing = || Phase::Executing {
+            plan: plan.clone(),
+            changes: changes.to_string(),
+            stale: 0,
+        };
+        match verdict {
+            Verdict::Pending => Ok(Next::Wait(
+                state.phase.clone(),
+                Told::new(format!("planning the change of stack `{}`", self.name())),
+            )),
+            Verdict::Ready => {
+                tracing::info!(stack = plan.stack, change_set = plan.change_set, %changes, "executing the change set");
+                let token = self.token(state, "execute");
+                match change_set::execute(self.client, &plan.change_set, &plan.stack, &token)
+                    .await?
+                {
+                    Execution::Started => Ok(Next::Go(executing())),
+                    Execution::LookAgain => Ok(Next::Wait(
+                        state.phase.clone(),
+                        Told::new(format!(
+                            "looking again at the plan for stack `{}`",
+                            self.name()
+                        )),
+                    )),
                 }
             }
+            Verdict::Executed | Verdict::ExecutionFailed(_) => Ok(Next::Go(executing())),
+            Verdict::Empty => {
+                change_set::discard(self.client, &plan.change_set, &plan.stack).await?;
+                self.unchanged(&plan.stack).await
+            }
+            Verdict::Obsolete => {
+                let observed = describe(self.client, &plan.stack).await?;
+                let began = observed.status() != Some(StackStatus::ReviewInProgress)
+                    && plan.sign(observed.stack()) == Sign::Ours;
+                Ok(if began {
+                    Next::Go(executing())
+                } else {
+                    Next::Replan
+                })
+            }
+            Verdict::Failed(reason) => {
+                // That it cannot be tidied up must not hide why it failed.
+                if let Err(error) = self.tidy(state, plan).await {
+                    tracing::warn!(%error, "the failed plan could not be cleaned up");
+                }
+                Err(DeployError::ChangeSet {
+                    stack: self.name().to_owned(),
+                    reason,
+                })
+            }
         }
     }
-}
 
-async fn prepare(
-    action: &DeployStack,
-    client: &Client,
-    job: &Job<Parameters>,
-    state: &State,
-) -> Result<Next, DeployError> {
-    let parameters = &job.parameters;
-    let name = &parameters.stack;
-    let observed = describe(client, name).await?;
-    match step::prepare(observed.status(), parameters.on_failure) {
-        Preparation::Wait => Ok(Next::Wait(
-            Phase::Prepare,
-            Told::new(format!(
-                "waiting for stack `{name}`, which is {}",
-                words(&observed)
+    /// Takes a failed change set away, and with it the empty shell of a stack if we made that.
+    async fn tidy(&self, state: &State, plan: &Planned) -> Result<(), StackError> {
+        if plan.shell {
+            let observed = describe(self.client, &plan.stack).await?;
+            if observed.status() == Some(StackStatus::ReviewInProgress) {
+                let token = self.token(state, "tidy");
+                return delete::ask(self.client, &plan.stack, None, &token).await;
+            }
+        }
+        change_set::discard(self.client, &plan.change_set, &plan.stack).await
+    }
+
+    async fn executing(
+        &self,
+        state: &State,
+        plan: &Planned,
+        changes: &str,
+        stale: u32,
+    ) -> Result<Next, DeployError> {
+        let name = self.name();
+        let token = self.token(state, "execute");
+        let observed = describe(self.client, &plan.stack).await?;
+        let mut progress =
+            step::execution(plan.kind(), observed.status(), plan.sign(observed.stack()));
+        if progress == Progress::Superseded {
+            let ended = cause::ending(self.client, &plan.stack, &token, since(self.job)).await?;
+            progress = step::execution(plan.kind(), ended, Sign::Ours);
+        }
+        let wait = |stale, told: String| {
+            let phase = Phase::Executing {
+                plan: plan.clone(),
+                changes: changes.to_owned(),
+                stale,
+            };
+            Ok(Next::Wait(phase, Told::new(told)))
+        };
+        match (progress, &observed) {
+            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
+                stack: stack.clone(),
+                changes: Some(changes.to_owned()),
+            }),
+            (Progress::Wait, _) => wait(
+                0,
+                format!("stack `{name}`: {changes}, {}", words(&observed)),
+            ),
+            (Progress::RollingBack, _) => {
+                wait(0, format!("stack `{name}` failed and is rolling back"))
+            }
+            (Progress::Stale, _) if stale < STALE_READS => {
+                wait(stale + 1, format!("waiting for stack `{name}` to begin"))
+            }
+            (Progress::Stale, _) => self.stale(state, plan).await,
+            (Progress::Succeeded | Progress::Failed | Progress::Superseded, _) => {
+                Err(self.failed("deploy", &plan.stack, &observed, &token).await)
+            }
+        }
+    }
+
+    /// The stack has looked unmoved for too long: the change set says whether its execution began.
+    async fn stale(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
+        let (verdict, changes) =
+            change_set::read(self.client, &plan.change_set, &plan.stack).await?;
+        match verdict {
+            Verdict::Ready => Ok(Next::Go(Phase::Planning(plan.clone()))),
+            Verdict::Obsolete => Ok(Next::Replan),
+            Verdict::ExecutionFailed(reason) | Verdict::Failed(reason) => {
+                Err(DeployError::ChangeSet {
+                    stack: self.name().to_owned(),
+                    reason,
+                })
+            }
+            Verdict::Pending | Verdict::Executed | Verdict::Empty => Ok(Next::Wait(
+                Phase::Executing {
+                    plan: plan.clone(),
+                    changes: changes.to_string(),
+                    stale: 0,
+                },
+                Told::new(format!(
+                    "waiting for stack `{}` to begin, plan {}",
+                    self.name(),
+                    state.plans + 1
+                )),
             )),
-        )),
-        Preparation::Refuse(why) => Err(DeployError::Refused {
-            stack: name.clone(),
-            status: words(&observed),
-            why,
-        }),
-        Preparation::DeleteFirst => {
-            let arn = observed.stack().map_or(name, |stack| &stack.arn).clone();
-            crate::delete::ask(client, &arn, parameters.role.as_deref(), &token(state)).await?;
-            Ok(Next::Go(Phase::Clearing {
-                stack: arn,
-                asked: 0,
-            }))
         }
-        Preparation::ContinueRollback => {
-            let arn = observed.stack().map_or(name, |stack| &stack.arn).clone();
-            client
-                .continue_update_rollback()
-                .stack_name(&arn)
-                .client_request_token(token(state))
-                .set_role_arn(parameters.role.clone())
-                .send()
-                .await
-                .map_err(|error| {
-                    StackError::call("continue the rollback of stack", name, &error)
-                })?;
-            Ok(Next::Wait(
-                Phase::Recovering { stack: arn },
-                Told::new(format!("continuing the rollback of stack `{name}`")),
-            ))
+    }
+
+    /// The stack needs no change: that is success if it stands, and not if it is on its way
+    /// elsewhere.
+    async fn unchanged(&self, stack: &str) -> Result<Next, DeployError> {
+        let observed = describe(self.client, stack).await?;
+        match (step::prepare(observed.status(), OnFailure::Fail), observed) {
+            (Preparation::Plan(Kind::Update), Observed::Present(stack)) => Ok(Next::Done {
+                stack,
+                changes: None,
+            }),
+            _ => Ok(Next::Replan),
         }
-        Preparation::Plan(kind) => {
-            let existing = observed.stack().map_or(&[][..], |stack| &stack.parameters);
-            let desired = inputs::desired(action, job, kind, existing).await?;
-            let before = observed
-                .stack()
-                .and_then(|stack| stack.last_updated.clone());
-            match change_set::create(client, name, &token(state), kind, &desired).await? {
-                Making::Made(made) => Ok(Next::Go(Phase::Planning {
-                    stack: made.stack,
-                    change_set: made.change_set,
-                    create: kind == Kind::Create,
-                    before,
-                })),
-                Making::NothingToDo => unchanged(client, name).await,
+    }
+
+    async fn failed(
+        &self,
+        verb: &'static str,
+        arn: &str,
+        observed: &Observed,
+        token: &str,
+    ) -> DeployError {
+        // The cause is told when it can be read; that it cannot must not hide the failure itself.
+        let cause = match cause::find(self.client, arn, token, since(self.job)).await {
+            Ok(cause) => cause,
+            Err(error) => {
+                tracing::warn!(%error, "the stack's events could not be read");
+                None
             }
+        };
+        DeployError::Operation {
+            verb,
+            stack: self.name().to_owned(),
+            arn: arn.to_owned(),
+            status: observed.status(),
+            cause: cause.map(Box::new),
         }
     }
 }
 
-async fn planning(
-    client: &Client,
-    job: &Job<Parameters>,
-    state: &State,
-    stack: &str,
-    change_set: &str,
-    create: bool,
-    before: Option<&str>,
-) -> Result<Next, DeployError> {
-    let (verdict, changes) = change_set::read(client, change_set, stack).await?;
-    let executing = |changes: String| Phase::Executing {
-        stack: stack.to_owned(),
-        change_set: change_set.to_owned(),
-        create,
-        before: before.map(str::to_owned),
-        changes,
-    };
-    match verdict {
-        Verdict::Pending => Ok(Next::Wait(
-            state.phase.clone(),
-            Told::new(format!(
-                "planning the change of stack `{}`",
-                job.parameters.stack
-            )),
-        )),
-        Verdict::Ready => {
-            tracing::info!(stack, change_set, %changes, "executing the change set");
-            change_set::execute(client, change_set, stack, &token(state)).await?;
-            Ok(Next::Go(executing(changes.to_string())))
-        }
-        Verdict::Executed => Ok(Next::Go(executing(changes.to_string()))),
-        Verdict::Empty => {
-            change_set::discard(client, change_set, stack).await?;
-            unchanged(client, stack).await
-        }
-        Verdict::Obsolete => {
-            let observed = describe(client, stack).await?;
-            if is_ours(observed.stack(), change_set, None) {
-                return Ok(Next::Go(executing(changes.to_string())));
-            }
-            Ok(Next::Replan)
-        }
-        Verdict::Failed(reason) => {
-            change_set::discard(client, change_set, stack).await?;
-            if create {
-                // What is left of a stack that never was: an empty shell that counts as a stack.
-                crate::delete::ask(client, stack, None, &token(state)).await?;
-            }
-            Err(DeployError::ChangeSet {
-                stack: job.parameters.stack.clone(),
-                reason,
-            })
-        }
-    }
-}
-
-async fn unchanged(client: &Client, stack: &str) -> Result<Next, DeployError> {
-    match describe(client, stack).await? {
-        Observed::Present(stack) => Ok(Next::Done {
-            stack,
-            changes: None,
-        }),
-        Observed::Absent => Ok(Next::Replan),
-    }
+/// The moment from which events can be ours, in seconds since 1970.
+pub(crate) fn since(job: &Job<Parameters>) -> f64 {
+    job.started_at()
+        .checked_sub(CLOCK_SKEW)
+        .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map_or(0.0, |at| at.as_secs_f64())
 }
 
 async fn done(
@@ -400,48 +564,9 @@ async fn publish(job: &Job<Parameters>, stack: &Stack) -> Result<Vec<Receipt>, D
     Ok(receipts)
 }
 
-async fn failed(
-    client: &Client,
-    verb: &'static str,
-    name: &str,
-    arn: &str,
-    observed: &Observed,
-    token: &str,
-) -> DeployError {
-    // The cause is told when it can be read; that it cannot must not hide the failure itself.
-    let cause = match cause::find(client, arn, token).await {
-        Ok(cause) => cause,
-        Err(error) => {
-            tracing::warn!(%error, "the stack's events could not be read");
-            None
-        }
-    };
-    DeployError::Operation {
-        verb,
-        stack: name.to_owned(),
-        arn: arn.to_owned(),
-        status: observed.status(),
-        cause: cause.map(Box::new),
-    }
-}
-
-/// Whether the stack shows signs of our change set: it is the last one, or the time of the last
-/// update has moved since we planned.
-fn is_ours(stack: Option<&Stack>, change_set: &str, before: Option<&str>) -> bool {
-    stack.is_some_and(|stack| {
-        stack.change_set.as_deref() == Some(change_set)
-            || before.is_some() && stack.last_updated.as_deref() != before
-    })
-}
-
-fn kind(create: bool) -> Kind {
-    if create { Kind::Create } else { Kind::Update }
-}
-
-/// The name of the attempt's change set, which is its request token too: letters, digits and
-/// hyphens, at most 128.
-fn token(state: &State) -> String {
-    format!("towpath-{}-{}", state.attempt, state.plans)
+/// The name of one of an attempt's requests: letters, digits and hyphens, at most 128.
+pub(crate) fn token(attempt: &str, plans: u32, operation: &str) -> String {
+    format!("towpath-{attempt}-{plans}-{operation}")
 }
 
 fn words(observed: &Observed) -> String {
@@ -456,69 +581,56 @@ mod tests {
 
     #[test]
     fn the_state_survives_a_token() {
-        let state = State {
-            attempt: "11111111-2222-3333-4444-555555555555".into(),
-            plans: 1,
-            phase: Phase::Executing {
+        let plan = Planned {
+            stack: "arn:stack".into(),
+            change_set: "arn:set".into(),
+            create: false,
+            shell: false,
+            before: Some("2026-01-01T00:00:00Z".into()),
+        };
+        for phase in [
+            Phase::Prepare,
+            Phase::Clearing {
                 stack: "arn:stack".into(),
-                change_set: "arn:set".into(),
-                create: false,
-                before: Some("2026-01-01T00:00:00Z".into()),
-                changes: "1 changed".into(),
+                asked: 2,
             },
-        };
-        let text = serde_json::to_string(&state).expect("plain data");
-        assert!(text.len() < 1_000, "fits in a token: {text}");
-        assert_eq!(
-            serde_json::from_str::<State>(&text).expect("reads back"),
-            state
-        );
-    }
-
-    #[test]
-    fn a_request_token_is_what_the_service_takes() {
-        let state = State {
-            attempt: "0a1b-2c".into(),
-            plans: 2,
-            phase: Phase::Prepare,
-        };
-        let token = token(&state);
-        assert!(
-            token.starts_with("towpath-") && token.len() <= 128,
-            "{token}"
-        );
-        assert!(
-            token
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
-            "{token}"
-        );
-    }
-
-    #[test]
-    fn our_own_operation_leaves_a_sign() {
-        let stack = |change_set: Option<&str>, updated: Option<&str>| Stack {
-            arn: "arn".into(),
-            name: "app".into(),
-            status: towpath_stack::StackStatus::UpdateComplete,
-            reason: None,
-            change_set: change_set.map(str::to_owned),
-            last_updated: updated.map(str::to_owned),
-            parameters: Vec::new(),
-            outputs: std::collections::BTreeMap::new(),
-            termination_protection: false,
-        };
-        for (seen, before, expected) in [
-            (stack(Some("ours"), None), None, true),
-            (stack(Some("theirs"), Some("t1")), Some("t1"), false),
-            (stack(Some("theirs"), Some("t2")), Some("t1"), true),
-            (stack(None, None), None, false),
+            Phase::Recovering {
+                stack: "arn:stack".into(),
+                asked: 0,
+            },
+            Phase::Planning(plan.clone()),
+            Phase::Executing {
+                plan,
+                changes: "1 changed".into(),
+                stale: 1,
+            },
         ] {
+            let state = State { plans: 1, phase };
+            let text = serde_json::to_string(&state).expect("plain data");
+            assert!(text.len() < 1_000, "fits in a token: {text}");
             assert_eq!(
-                is_ours(Some(&seen), "ours", before),
-                expected,
-                "{seen:?} {before:?}"
+                serde_json::from_str::<State>(&text).expect("reads back"),
+                state
             );
         }
+    }
+
+    #[test]
+    fn each_operation_has_a_request_token_of_its_own_that_the_service_takes() {
+        let attempt = "11111111-2222-3333-4444-555555555555";
+        let tokens = ["plan", "execute", "clear", "continue", "tidy"]
+            .map(|operation| token(attempt, 4, operation));
+        for token in &tokens {
+            assert!(token.len() <= 128, "{token}");
+            assert!(token.starts_with("towpath-"), "{token}");
+            assert!(
+                token
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+                "{token}"
+            );
+        }
+        let distinct: std::collections::BTreeSet<_> = tokens.iter().collect();
+        assert_eq!(distinct.len(), tokens.len());
     }
 }

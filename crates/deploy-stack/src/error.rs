@@ -55,6 +55,9 @@ pub enum DeployError {
         "the template has {0} bytes; more than 51,200 do not fit in a request, and RELEASE_BUCKET is not set"
     )]
     NoReleaseBucket(usize),
+    /// No region, so no address for a long template.
+    #[error("AWS_REGION is not set, and a template too long for a request needs an address")]
+    NoRegion,
     /// A long template could not be uploaded.
     #[error("{}", .0.message)]
     Upload(Failure),
@@ -177,6 +180,8 @@ impl From<DeployError> for Failure {
             ),
             DeployError::NoReleaseBucket(_) => Failure::configuration(message)
                 .with_hint("set RELEASE_BUCKET in the function's environment to a bucket that it may write to"),
+            DeployError::NoRegion => Failure::configuration(message)
+                .with_hint("set AWS_REGION in the function's environment; Lambda does"),
             DeployError::Upload(failure) => failure,
             DeployError::Stack(error) => stack_failure(&error, message),
             DeployError::Refused { .. } => Failure::configuration(message),
@@ -191,11 +196,14 @@ impl From<DeployError> for Failure {
                 };
                 let failure = Failure::new(kind, message).with_external_id(arn);
                 match kind {
+                    FailureType::JobFailed
+                    | FailureType::ConfigurationError
+                    | FailureType::RevisionOutOfSync
+                    | FailureType::RevisionUnavailable => failure,
                     FailureType::PermissionError => failure.with_hint(
                         "allow it in the policies of the role that CloudFormation assumes (role= in UserParameters), then retry the stage",
                     ),
                     FailureType::SystemUnavailable => failure.with_hint("retry the stage"),
-                    _ => failure,
                 }
             }
             DeployError::Protected(_) => Failure::configuration(message)

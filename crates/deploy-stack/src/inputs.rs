@@ -140,9 +140,15 @@ async fn source(action: &DeployStack, text: String) -> Result<TemplateSource, De
     let region = action
         .config
         .region()
-        .map_or("us-east-1", |region| region.as_ref());
+        .ok_or(DeployError::NoRegion)?
+        .as_ref();
+    let suffix = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
     Ok(TemplateSource::Url(format!(
-        "https://{bucket}.s3.{region}.amazonaws.com/{key}"
+        "https://{bucket}.s3.{region}.{suffix}/{key}"
     )))
 }
 

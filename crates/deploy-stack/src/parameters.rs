@@ -47,7 +47,7 @@ const CAPABILITIES: [&str; 3] = [
 ];
 
 impl FromQuery for Parameters {
-    fn from_query(query: &mut Query, _: &[Artifact]) -> Result<Self, ParameterError> {
+    fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
         let operation = query.take_choice(
             "action",
             &[("deploy", Operation::Deploy), ("delete", Operation::Delete)],
@@ -76,13 +76,13 @@ impl FromQuery for Parameters {
             region,
             on_failure: on_failure?.unwrap_or(OnFailure::Recover),
         };
-        parameters.check()?;
+        parameters.check(outputs)?;
         Ok(parameters)
     }
 }
 
 impl Parameters {
-    fn check(&self) -> Result<(), ParameterError> {
+    fn check(&self, outputs: &[Artifact]) -> Result<(), ParameterError> {
         if !is_stack_name(&self.stack) {
             return Err(ParameterError::invalid(
                 "stack",
@@ -106,12 +106,21 @@ impl Parameters {
                 Err(ParameterError::Missing("template".into()))
             }
             Operation::Deploy => Ok(()),
-            Operation::Delete => match self.meaningless_for_delete() {
-                Some(key) => Err(ParameterError::Conflict(format!(
-                    "parameter `{key}` means nothing with action=delete"
-                ))),
-                None => Ok(()),
-            },
+            Operation::Delete => {
+                if let Some(key) = self.meaningless_for_delete() {
+                    return Err(ParameterError::Conflict(format!(
+                        "parameter `{key}` means nothing with action=delete"
+                    )));
+                }
+                // Found out before the stack is gone.
+                match outputs.first() {
+                    Some(output) => Err(ParameterError::Conflict(format!(
+                        "action=delete publishes nothing, but the action declares output artifact `{}`",
+                        output.name
+                    ))),
+                    None => Ok(()),
+                }
+            }
         }
     }
 
@@ -162,6 +171,23 @@ mod tests {
         assert_eq!(parameters.tags["team"], "a");
         assert_eq!(parameters.capabilities.len(), 2);
         assert_eq!(parameters.on_failure, OnFailure::Recover);
+    }
+
+    #[test]
+    fn a_deletion_with_an_output_artifact_is_refused_before_anything_is_deleted() {
+        let output = Artifact {
+            name: "Outputs".into(),
+            revision: None,
+            location: towpath_job::ArtifactLocation {
+                bucket: "b".into(),
+                key: "k".into(),
+            },
+        };
+        let error = parse::<Parameters>("action=delete&stack=a", &[output]).expect_err("refused");
+        assert!(
+            error.to_string().contains("output artifact `Outputs`"),
+            "{error}"
+        );
     }
 
     #[test]

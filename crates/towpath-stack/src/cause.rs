@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudformation::Client;
 
-use crate::{Fault, StackError};
+use crate::{Fault, StackError, StackStatus};
 
 /// A failed event of a stack, as far as it tells a cause.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,20 +53,40 @@ const PAGES: usize = 20;
 const DEPTH: usize = 5;
 
 /// Reads the events of our operation and of the nested stacks that failed in it, and tells the cause.
-pub async fn find(client: &Client, stack: &str, token: &str) -> Result<Option<Cause>, StackError> {
-    let mut events =
-        read_events(client, stack, |event| event.token.as_deref() == Some(token)).await?;
+///
+/// Our events carry `token`; of an engine that does not stamp them, those since `since` (seconds
+/// since 1970) are taken. Nested stacks are read from the moment that ours began.
+pub async fn find(
+    client: &Client,
+    stack: &str,
+    token: &str,
+    since: f64,
+) -> Result<Option<Cause>, StackError> {
+    let all = read_events(client, stack, since).await?;
+    let mut events: Vec<Event> = all
+        .iter()
+        .filter(|event| event.token.as_deref() == Some(token))
+        .cloned()
+        .collect();
     if events.is_empty() {
-        // An engine that does not stamp its events: take what there is.
-        events = read_events(client, stack, |_| true).await?;
+        events = all;
     }
+    let began = events
+        .iter()
+        .map(|event| event.at)
+        .fold(f64::INFINITY, f64::min);
     let mut seen = BTreeSet::from([stack.to_owned()]);
     let mut level = failed_nested_stacks(&events, &seen);
     for _ in 0..DEPTH {
         let mut below = Vec::new();
         for nested in level {
-            if seen.insert(nested.clone()) {
-                below.extend(read_events(client, &nested, |_| true).await?);
+            if !seen.insert(nested.clone()) {
+                continue;
+            }
+            match read_events(client, &nested, began).await {
+                Ok(events) => below.extend(events),
+                // What is known of the stacks above is better than nothing.
+                Err(error) => tracing::warn!(%error, "a nested stack's events could not be read"),
             }
         }
         level = failed_nested_stacks(&below, &seen);
@@ -76,6 +96,31 @@ pub async fn find(client: &Client, stack: &str, token: &str) -> Result<Option<Ca
         }
     }
     Ok(first_cause(&events))
+}
+
+/// How the operation with our token ended, by the stack's own events; `None` when it has not, or
+/// when the engine does not stamp its events.
+pub async fn ending(
+    client: &Client,
+    stack: &str,
+    token: &str,
+    since: f64,
+) -> Result<Option<StackStatus>, StackError> {
+    Ok(last_own_status(
+        &read_events(client, stack, since).await?,
+        token,
+    ))
+}
+
+/// The last settled status among the stack's own events of our operation.
+fn last_own_status(events: &[Event], token: &str) -> Option<StackStatus> {
+    events
+        .iter()
+        .filter(|event| is_stack(event) && event.physical_id == event.stack)
+        .filter(|event| event.token.as_deref() == Some(token))
+        .filter(|event| !event.status.ends_with("_IN_PROGRESS"))
+        .max_by(|a, b| a.at.total_cmp(&b.at))
+        .and_then(|event| event.status.parse().ok())
 }
 
 fn failed_nested_stacks(events: &[Event], seen: &BTreeSet<String>) -> Vec<String> {
@@ -88,11 +133,8 @@ fn failed_nested_stacks(events: &[Event], seen: &BTreeSet<String>) -> Vec<String
         .collect()
 }
 
-async fn read_events(
-    client: &Client,
-    stack: &str,
-    keep: impl Fn(&Event) -> bool,
-) -> Result<Vec<Event>, StackError> {
+/// The events since a moment. They come newest first, so the first older one ends the reading.
+async fn read_events(client: &Client, stack: &str, since: f64) -> Result<Vec<Event>, StackError> {
     let mut events = Vec::new();
     let mut next = None;
     for _ in 0..PAGES {
@@ -103,7 +145,13 @@ async fn read_events(
             .send()
             .await
             .map_err(|error| StackError::call("read events of stack", stack, &error))?;
-        events.extend(answer.stack_events().iter().map(event).filter(&keep));
+        for seen in answer.stack_events() {
+            let event = event(seen);
+            if event.at < since {
+                return Ok(events);
+            }
+            events.push(event);
+        }
         next = answer.next_token().map(str::to_owned);
         if next.is_none() {
             break;
@@ -311,6 +359,35 @@ mod tests {
         assert_eq!(
             (cause.logical_id.as_str(), cause.reason.as_str()),
             ("app", "Alarm arn:x is in ALARM state")
+        );
+    }
+
+    #[test]
+    fn how_our_operation_ended_is_told_by_our_own_events() {
+        let row = |at: f64, status: &str, token: &str| Event {
+            physical_id: "arn:stack".into(),
+            token: Some(token.into()),
+            ..event(at, "app", STACK, status, "")
+        };
+        let events = [
+            row(5.0, "UPDATE_COMPLETE", "theirs"),
+            row(4.0, "UPDATE_IN_PROGRESS", "theirs"),
+            row(3.0, "UPDATE_ROLLBACK_COMPLETE", "ours"),
+            row(2.0, "UPDATE_ROLLBACK_IN_PROGRESS", "ours"),
+            row(1.0, "UPDATE_IN_PROGRESS", "ours"),
+        ];
+        assert_eq!(
+            last_own_status(&events, "ours"),
+            Some(StackStatus::UpdateRollbackComplete)
+        );
+        assert_eq!(
+            last_own_status(&events, "theirs"),
+            Some(StackStatus::UpdateComplete)
+        );
+        assert_eq!(
+            last_own_status(&events[3..], "ours"),
+            None,
+            "still under way"
         );
     }
 

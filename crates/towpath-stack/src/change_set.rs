@@ -68,6 +68,8 @@ pub enum Making {
     Made(Created),
     /// The service found at once that nothing changes, as some engines do.
     NothingToDo,
+    /// A change set of that name was made of something else: plan afresh under another name.
+    Clash,
 }
 
 /// Asks for a change set. With a `name` that exists already, because an earlier delivery of the
@@ -114,6 +116,10 @@ pub async fn create(
         Err(error) => {
             let error = StackError::call("create change set for stack", stack, &error);
             if error.code() == Some("AlreadyExistsException") {
+                // The same name with the same content is ours; with other content the service says so.
+                if error.message().contains("mismatch") {
+                    return Ok(Making::Clash);
+                }
                 return adopt(client, stack, name).await.map(Making::Made);
             }
             if error.fault() == Fault::Refused && is_empty_reason(error.message()) {
@@ -149,6 +155,8 @@ pub enum Verdict {
     Empty,
     /// It was executed already, or is being executed.
     Executed,
+    /// Its execution failed, for this reason if one was given.
+    ExecutionFailed(String),
     /// The stack has changed since, or the change set is gone: plan afresh.
     Obsolete,
     /// It could not be computed, for this reason.
@@ -161,7 +169,8 @@ pub enum Verdict {
 /// changes and can be executed.
 pub fn verdict(status: &str, execution: &str, reason: &str) -> Verdict {
     match (status, execution) {
-        (_, "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE" | "EXECUTE_FAILED") => Verdict::Executed,
+        (_, "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE") => Verdict::Executed,
+        (_, "EXECUTE_FAILED") => Verdict::ExecutionFailed(reason.to_owned()),
         ("CREATE_PENDING" | "CREATE_IN_PROGRESS", _) => Verdict::Pending,
         ("CREATE_COMPLETE", "AVAILABLE") => Verdict::Ready,
         // Complete and not yet available: it becomes so by itself.
@@ -282,30 +291,42 @@ fn count(changes: &mut Changes, action: &str, replacement: &str) {
     }
 }
 
-/// Executes a change set. `token` marks every event of the operation, and makes a second call with
-/// the same token harmless.
+/// How the request to execute a change set was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Execution {
+    /// It has begun.
+    Started,
+    /// The change set is not to be executed any more: an earlier request took effect, or the stack
+    /// has changed meanwhile. What it is now has to be read.
+    LookAgain,
+}
+
+/// Executes a change set. `token` marks every event of the operation.
 pub async fn execute(
     client: &Client,
     change_set: &str,
     stack: &str,
     token: &str,
-) -> Result<(), StackError> {
-    match client
+) -> Result<Execution, StackError> {
+    let answer = client
         .execute_change_set()
         .change_set_name(change_set)
         .stack_name(stack)
         .client_request_token(token)
         .send()
-        .await
-    {
-        Ok(_) => Ok(()),
+        .await;
+    match answer {
+        Ok(_) => Ok(Execution::Started),
         Err(error) => {
             let error = StackError::call("execute change set", change_set, &error);
-            // The operation that carries our token is ours: an earlier call took effect.
-            if error.code() == Some("TokenAlreadyExistsException") {
-                Ok(())
-            } else {
-                Err(error)
+            match error.code() {
+                Some(
+                    "InvalidChangeSetStatus"
+                    | "InvalidChangeSetStatusException"
+                    | "TokenAlreadyExistsException",
+                ) => Ok(Execution::LookAgain),
+                _ if is_gone(&error) => Ok(Execution::LookAgain),
+                _ => Err(error),
             }
         }
     }
@@ -368,7 +389,12 @@ mod tests {
                 Verdict::Executed,
             ),
             ("CREATE_COMPLETE", "EXECUTE_COMPLETE", "", Verdict::Executed),
-            ("CREATE_COMPLETE", "EXECUTE_FAILED", "", Verdict::Executed),
+            (
+                "CREATE_COMPLETE",
+                "EXECUTE_FAILED",
+                "why",
+                Verdict::ExecutionFailed("why".into()),
+            ),
             ("DELETE_COMPLETE", "UNAVAILABLE", "", Verdict::Obsolete),
         ] {
             assert_eq!(

@@ -73,6 +73,23 @@ impl StackError {
         }
     }
 
+    /// Whether the stack came to be in another state between our looking and our asking, so that
+    /// looking again helps.
+    pub fn is_conflict(&self) -> bool {
+        match self.code() {
+            Some("OperationInProgressException") => true,
+            Some("ValidationError") => [
+                "can not be updated",
+                "cannot be updated",
+                "already exists and cannot be created again",
+                "does not exist",
+            ]
+            .iter()
+            .any(|text| self.message().contains(text)),
+            _ => false,
+        }
+    }
+
     /// AWS's error code, when the service answered.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -106,12 +123,18 @@ fn no_answer<E>(error: &SdkError<E>) -> String {
 
 fn fault(code: Option<&str>, status: Option<u16>) -> Fault {
     match code {
-        Some("Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "SlowDown") => {
-            Fault::Throttled
-        }
+        Some(
+            "Throttling"
+            | "ThrottlingException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "SlowDown",
+        ) => Fault::Throttled,
         Some(
             "AccessDenied"
             | "AccessDeniedException"
+            | "UnauthorizedOperation"
+            | "ExpiredTokenException"
             | "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "ExpiredToken"
@@ -124,7 +147,40 @@ fn fault(code: Option<&str>, status: Option<u16>) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, fault};
+    use super::{Fault, StackError, fault};
+
+    #[test]
+    fn a_conflict_is_told_by_its_exact_texts() {
+        for (code, message, expected) in [
+            (
+                "ValidationError",
+                "Stack:arn is in UPDATE_IN_PROGRESS state and can not be updated.",
+                true,
+            ),
+            (
+                "ValidationError",
+                "Stack [a] already exists and cannot be created again with the changeSet [b].",
+                true,
+            ),
+            ("ValidationError", "Stack [a] does not exist", true),
+            ("OperationInProgressException", "", true),
+            (
+                "ValidationError",
+                "Template format error: unsupported structure.",
+                false,
+            ),
+            ("AccessDenied", "does not exist", false),
+        ] {
+            let error = StackError::Call {
+                operation: "x",
+                subject: "a".into(),
+                code: code.into(),
+                message: message.into(),
+                fault: Fault::Refused,
+            };
+            assert_eq!(error.is_conflict(), expected, "{code} {message}");
+        }
+    }
 
     #[test]
     fn a_code_and_a_status_tell_the_kind_of_trouble() {

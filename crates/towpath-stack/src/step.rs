@@ -7,8 +7,8 @@ use crate::{Observed, StackStatus};
 pub enum OnFailure {
     /// Nothing: a broken stack is refused.
     Fail,
-    /// What can lose no data: a stack whose creation never succeeded is deleted and made anew, and
-    /// a rollback that got stuck is continued once. The default.
+    /// What loses no data that anybody relied on: a stack whose creation was rolled back is deleted
+    /// and made anew, and a rollback that got stuck is continued. The default.
     Recover,
 }
 
@@ -62,13 +62,16 @@ pub fn prepare(status: Option<StackStatus>, policy: OnFailure) -> Preparation {
         | S::DeleteInProgress
         | S::ImportInProgress
         | S::ImportRollbackInProgress => Preparation::Wait,
-        S::RollbackComplete | S::RollbackFailed | S::CreateFailed => recover(
+        S::RollbackComplete | S::RollbackFailed => recover(
             Preparation::DeleteFirst,
             "its creation failed and it can only be deleted; say on-failure=recover, or delete it",
         ),
         S::UpdateRollbackFailed => recover(
             Preparation::ContinueRollback,
             "its last rollback got stuck; say on-failure=recover, or continue the rollback by hand",
+        ),
+        S::CreateFailed => Preparation::Refuse(
+            "its creation failed with rollback disabled, and what it made may hold data; look at it, delete it with action=delete, then retry",
         ),
         S::UpdateFailed => Preparation::Refuse(
             "its last update failed with rollback disabled; roll it back by hand, then retry",
@@ -82,49 +85,123 @@ pub fn prepare(status: Option<StackStatus>, policy: OnFailure) -> Preparation {
     }
 }
 
+/// Whether the stack shows signs of our change set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// None yet: what is seen may be older than our operation.
+    NotYet,
+    /// Our change set is the one that was executed last.
+    Ours,
+    /// Something else has happened to the stack since.
+    Superseded,
+}
+
+/// Tells whose doing the stack's state is.
+///
+/// `last` is the change set that the stack names as its last, if the engine names one; `moved`
+/// tells that the time of the last update is another than before our operation.
+pub fn sign(last: Option<&str>, ours: &str, moved: bool) -> Sign {
+    match last {
+        Some(id) if id == ours => Sign::Ours,
+        None if moved => Sign::Ours,
+        Some(_) if moved => Sign::Superseded,
+        Some(_) | None => Sign::NotYet,
+    }
+}
+
 /// How an operation that this attempt has started stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// Still under way.
     Wait,
+    /// The stack looks as before: an old state, read late, or an operation that never began.
+    Stale,
     /// It failed, and the stack is on its way back.
     RollingBack,
     /// It has come to the exact end that it was started for.
     Succeeded,
     /// It has come to another end.
     Failed,
+    /// Something else has changed the stack since: only the events tell how ours ended.
+    Superseded,
 }
 
 /// How the execution of our change set stands.
-///
-/// `ours` tells that the stack shows signs of it (its last change set is ours, or its time of
-/// update has moved): before that, a settled status is an old one, read late.
-pub fn execution(kind: Kind, status: Option<StackStatus>, ours: bool) -> Progress {
+pub fn execution(kind: Kind, status: Option<StackStatus>, sign: Sign) -> Progress {
     use StackStatus as S;
     let Some(status) = status else {
         return Progress::Failed;
     };
+    if sign == Sign::Superseded {
+        return Progress::Superseded;
+    }
     match (kind, status) {
         (Kind::Create, S::CreateComplete) => Progress::Succeeded,
-        (Kind::Update, S::UpdateComplete) if ours => Progress::Succeeded,
-        (Kind::Create, S::ReviewInProgress | S::CreateInProgress)
-        | (
-            Kind::Update,
+        (Kind::Create, S::CreateInProgress) => Progress::Wait,
+        (Kind::Create, S::ReviewInProgress) => Progress::Stale,
+        (Kind::Create, S::RollbackInProgress | S::DeleteInProgress) => Progress::RollingBack,
+        (
+            Kind::Create,
+            S::CreateFailed
+            | S::RollbackComplete
+            | S::RollbackFailed
+            | S::DeleteComplete
+            | S::DeleteFailed,
+        ) => Progress::Failed,
+        // Whoever updates it has found it created.
+        (
+            Kind::Create,
             S::UpdateInProgress
             | S::UpdateCompleteCleanupInProgress
-            | S::CreateComplete
-            | S::ImportComplete
-            | S::ImportRollbackComplete,
-        ) => Progress::Wait,
-        (Kind::Update, S::UpdateComplete | S::UpdateRollbackComplete) if !ours => Progress::Wait,
-        (
-            _,
-            S::RollbackInProgress
-            | S::DeleteInProgress
+            | S::UpdateComplete
+            | S::UpdateFailed
             | S::UpdateRollbackInProgress
-            | S::UpdateRollbackCompleteCleanupInProgress,
+            | S::UpdateRollbackFailed
+            | S::UpdateRollbackCompleteCleanupInProgress
+            | S::UpdateRollbackComplete
+            | S::ImportInProgress
+            | S::ImportComplete
+            | S::ImportRollbackInProgress
+            | S::ImportRollbackFailed
+            | S::ImportRollbackComplete,
+        ) => Progress::Superseded,
+        (Kind::Update, S::UpdateInProgress | S::UpdateCompleteCleanupInProgress) => Progress::Wait,
+        (
+            Kind::Update,
+            S::UpdateRollbackInProgress | S::UpdateRollbackCompleteCleanupInProgress,
         ) => Progress::RollingBack,
-        (_, _) => Progress::Failed,
+        (Kind::Update, S::UpdateComplete) => match sign {
+            Sign::Ours => Progress::Succeeded,
+            Sign::NotYet | Sign::Superseded => Progress::Stale,
+        },
+        (Kind::Update, S::UpdateFailed | S::UpdateRollbackFailed | S::UpdateRollbackComplete) => {
+            match sign {
+                Sign::Ours => Progress::Failed,
+                Sign::NotYet | Sign::Superseded => Progress::Stale,
+            }
+        }
+        (Kind::Update, S::CreateComplete | S::ImportComplete | S::ImportRollbackComplete) => {
+            Progress::Stale
+        }
+        (
+            Kind::Update,
+            S::DeleteInProgress
+            | S::DeleteFailed
+            | S::DeleteComplete
+            | S::ImportInProgress
+            | S::ImportRollbackInProgress
+            | S::ImportRollbackFailed,
+        ) => Progress::Superseded,
+        // A stack that was updated cannot come to be in creation again.
+        (
+            Kind::Update,
+            S::CreateInProgress
+            | S::CreateFailed
+            | S::RollbackInProgress
+            | S::RollbackFailed
+            | S::RollbackComplete
+            | S::ReviewInProgress,
+        ) => Progress::Failed,
     }
 }
 
@@ -141,11 +218,12 @@ pub enum Deletion {
     Failed,
 }
 
-/// How often a settled status after our request for deletion is taken for an old one, read late.
+/// How often a settled status after our own request is taken for an old one, read late.
 pub const STALE_READS: u32 = 5;
 
-/// The next step of a deletion. `asked` counts the observations since we asked for it; `None`
-/// when we have not.
+/// The next step of a deletion. `asked` counts the observations since we asked for it, up to
+/// [`STALE_READS`], and is that at once when the deletion was seen under way; `None` when we have
+/// not asked.
 pub fn deletion(observed: &Observed, asked: Option<u32>) -> Deletion {
     use StackStatus as S;
     let Some(status) = observed.status() else {
@@ -166,7 +244,6 @@ pub fn deletion(observed: &Observed, asked: Option<u32>) -> Deletion {
             _,
         ) => Deletion::Wait,
         (_, None) => Deletion::Start,
-        (S::DeleteFailed, Some(_)) => Deletion::Failed,
         (_, Some(seen)) if seen < STALE_READS => Deletion::Wait,
         (_, Some(_)) => Deletion::Failed,
     }
@@ -201,7 +278,6 @@ mod tests {
             (S::ImportRollbackInProgress, P::Wait, false),
             (S::RollbackComplete, P::DeleteFirst, true),
             (S::RollbackFailed, P::DeleteFirst, true),
-            (S::CreateFailed, P::DeleteFirst, true),
             (S::UpdateRollbackFailed, P::ContinueRollback, true),
         ] {
             assert_eq!(
@@ -215,7 +291,12 @@ mod tests {
                 "{status}"
             );
         }
-        for status in [S::UpdateFailed, S::DeleteFailed, S::ImportRollbackFailed] {
+        for status in [
+            S::CreateFailed,
+            S::UpdateFailed,
+            S::DeleteFailed,
+            S::ImportRollbackFailed,
+        ] {
             for policy in [OnFailure::Fail, OnFailure::Recover] {
                 assert!(refused(prepare(Some(status), policy)), "{status}");
             }
@@ -224,34 +305,45 @@ mod tests {
     }
 
     #[test]
-    fn only_a_creation_that_never_succeeded_is_deleted() {
+    fn only_a_creation_that_was_rolled_back_is_deleted() {
         for status in StackStatus::ALL {
             let deletes = prepare(Some(status), OnFailure::Recover) == Preparation::DeleteFirst;
-            let never_succeeded = matches!(
+            let rolled_back = matches!(
                 status,
-                StackStatus::RollbackComplete
-                    | StackStatus::RollbackFailed
-                    | StackStatus::CreateFailed
+                StackStatus::RollbackComplete | StackStatus::RollbackFailed
             );
-            assert_eq!(deletes, never_succeeded, "{status}");
+            assert_eq!(deletes, rolled_back, "{status}");
+        }
+    }
+
+    #[test]
+    fn whose_doing_a_state_is_shows_on_the_stack() {
+        for (last, moved, expected) in [
+            (Some("ours"), false, Sign::Ours),
+            (Some("ours"), true, Sign::Ours),
+            (Some("theirs"), false, Sign::NotYet),
+            (Some("theirs"), true, Sign::Superseded),
+            (None, true, Sign::Ours),
+            (None, false, Sign::NotYet),
+        ] {
+            assert_eq!(sign(last, "ours", moved), expected, "{last:?} {moved}");
         }
     }
 
     #[test]
     fn success_is_one_exact_status_of_our_own_operation() {
         for status in StackStatus::ALL {
-            for ours in [false, true] {
-                let created = execution(Kind::Create, Some(status), ours);
+            for sign in [Sign::NotYet, Sign::Ours, Sign::Superseded] {
+                let succeeds = |kind| execution(kind, Some(status), sign) == Progress::Succeeded;
                 assert_eq!(
-                    created == Progress::Succeeded,
-                    status == StackStatus::CreateComplete,
-                    "create {status} ours={ours}"
+                    succeeds(Kind::Create),
+                    status == StackStatus::CreateComplete && sign != Sign::Superseded,
+                    "create {status} {sign:?}"
                 );
-                let updated = execution(Kind::Update, Some(status), ours);
                 assert_eq!(
-                    updated == Progress::Succeeded,
-                    status == StackStatus::UpdateComplete && ours,
-                    "update {status} ours={ours}"
+                    succeeds(Kind::Update),
+                    status == StackStatus::UpdateComplete && sign == Sign::Ours,
+                    "update {status} {sign:?}"
                 );
             }
         }
@@ -260,41 +352,51 @@ mod tests {
     #[test]
     fn an_execution_waits_rolls_back_and_fails() {
         use Progress as P;
+        use Sign::{NotYet, Ours, Superseded};
         use StackStatus as S;
-        for (kind, status, ours, expected) in [
-            (Kind::Create, S::ReviewInProgress, false, P::Wait),
-            (Kind::Create, S::CreateInProgress, true, P::Wait),
-            (Kind::Create, S::RollbackInProgress, true, P::RollingBack),
-            (Kind::Create, S::RollbackComplete, true, P::Failed),
-            (Kind::Create, S::RollbackFailed, true, P::Failed),
-            (Kind::Create, S::DeleteComplete, true, P::Failed),
-            (Kind::Update, S::UpdateComplete, false, P::Wait),
-            (Kind::Update, S::CreateComplete, false, P::Wait),
+        for (kind, status, sign, expected) in [
+            (Kind::Create, S::ReviewInProgress, NotYet, P::Stale),
+            (Kind::Create, S::CreateInProgress, Ours, P::Wait),
+            (Kind::Create, S::RollbackInProgress, Ours, P::RollingBack),
+            (Kind::Create, S::RollbackComplete, Ours, P::Failed),
+            (Kind::Create, S::RollbackFailed, Ours, P::Failed),
+            (Kind::Create, S::DeleteComplete, Ours, P::Failed),
+            (Kind::Create, S::UpdateComplete, Ours, P::Superseded),
+            (Kind::Update, S::UpdateComplete, NotYet, P::Stale),
+            (Kind::Update, S::CreateComplete, NotYet, P::Stale),
             (
                 Kind::Update,
                 S::UpdateCompleteCleanupInProgress,
-                true,
+                Ours,
                 P::Wait,
             ),
             (
                 Kind::Update,
                 S::UpdateRollbackInProgress,
-                true,
+                Ours,
                 P::RollingBack,
             ),
-            (Kind::Update, S::UpdateRollbackComplete, false, P::Wait),
-            (Kind::Update, S::UpdateRollbackComplete, true, P::Failed),
-            (Kind::Update, S::UpdateRollbackFailed, true, P::Failed),
-            (Kind::Update, S::UpdateFailed, true, P::Failed),
+            (Kind::Update, S::UpdateRollbackComplete, NotYet, P::Stale),
+            (Kind::Update, S::UpdateRollbackComplete, Ours, P::Failed),
+            (
+                Kind::Update,
+                S::UpdateRollbackComplete,
+                Superseded,
+                P::Superseded,
+            ),
+            (Kind::Update, S::UpdateComplete, Superseded, P::Superseded),
+            (Kind::Update, S::UpdateRollbackFailed, Ours, P::Failed),
+            (Kind::Update, S::UpdateFailed, Ours, P::Failed),
+            (Kind::Update, S::DeleteComplete, Ours, P::Superseded),
         ] {
             assert_eq!(
-                execution(kind, Some(status), ours),
+                execution(kind, Some(status), sign),
                 expected,
-                "{kind:?} {status} {ours}"
+                "{kind:?} {status} {sign:?}"
             );
         }
         assert_eq!(
-            execution(Kind::Update, None, true),
+            execution(Kind::Update, None, Ours),
             P::Failed,
             "deleted under our feet"
         );
@@ -328,7 +430,8 @@ mod tests {
             (S::DeleteInProgress, Some(9), D::Wait),
             (S::CreateComplete, Some(0), D::Wait),
             (S::CreateComplete, Some(STALE_READS), D::Failed),
-            (S::DeleteFailed, Some(0), D::Failed),
+            (S::DeleteFailed, Some(0), D::Wait),
+            (S::DeleteFailed, Some(STALE_READS), D::Failed),
             (S::DeleteComplete, Some(1), D::Done),
         ] {
             assert_eq!(

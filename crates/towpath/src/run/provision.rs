@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use towpath_aws::SdkConfig;
 use towpath_loopback::Loopback;
 use towpath_stack::change_set::{self, Desired, Making, ParameterValue, TemplateSource, Verdict};
-use towpath_stack::step::{self, Kind, Progress};
+use towpath_stack::step::{self, Kind, Progress, Sign};
 use towpath_stack::{Observed, cause, describe};
 use towpath_template::Template;
 use towpath_template::package::{self, CodeKind, S3Object};
@@ -224,7 +224,7 @@ impl Provision<'_> {
             .with_context(doing)?
         {
             Making::Made(made) => made,
-            Making::NothingToDo => bail!("template {name} has no resources"),
+            Making::NothingToDo | Making::Clash => bail!("template {name} has no resources"),
         };
         loop {
             match change_set::read(client, &made.change_set, &made.stack)
@@ -233,7 +233,9 @@ impl Provision<'_> {
             {
                 Verdict::Pending => tokio::time::sleep(LOOK).await,
                 Verdict::Ready => break,
-                Verdict::Failed(reason) => bail!("failed to deploy {name}: {reason}"),
+                Verdict::Failed(reason) | Verdict::ExecutionFailed(reason) => {
+                    bail!("failed to deploy {name}: {reason}")
+                }
                 Verdict::Empty => bail!("template {name} has no resources"),
                 Verdict::Executed | Verdict::Obsolete => {
                     bail!("failed to deploy {name}: something else changes stack `{STACK}`")
@@ -243,10 +245,12 @@ impl Provision<'_> {
         change_set::execute(client, &made.change_set, &made.stack, token).await?;
         loop {
             let observed = describe(client, &made.stack).await?;
-            match step::execution(Kind::Create, observed.status(), true) {
-                Progress::Wait | Progress::RollingBack => tokio::time::sleep(LOOK).await,
+            match step::execution(Kind::Create, observed.status(), Sign::Ours) {
+                Progress::Wait | Progress::Stale | Progress::RollingBack => {
+                    tokio::time::sleep(LOOK).await;
+                }
                 Progress::Succeeded => return Ok(()),
-                Progress::Failed => {
+                Progress::Failed | Progress::Superseded => {
                     return Err(failure(client, name, &made.stack, token, &observed).await);
                 }
             }
@@ -385,7 +389,7 @@ async fn failure(
     token: &str,
     observed: &Observed,
 ) -> anyhow::Error {
-    if let Ok(Some(cause)) = cause::find(client, stack, token).await {
+    if let Ok(Some(cause)) = cause::find(client, stack, token, 0.0).await {
         return anyhow!(
             "failed to deploy {name}: {} ({}): {}",
             cause.logical_id,
