@@ -5,6 +5,7 @@
 mod arguments;
 mod exit;
 mod function;
+mod interrupts;
 mod loopback;
 mod run;
 mod state;

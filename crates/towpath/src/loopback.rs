@@ -3,10 +3,11 @@
 use towpath_loopback::{Loopback, Settings};
 
 use crate::exit::{Error, Exit, Usage};
-use crate::run::interrupted;
+use crate::interrupts::Interrupts;
 use crate::{arguments, state::State};
 
 pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen()?;
     let state = State::open(&std::env::current_dir()?).usage()?;
     let mut settings = Settings::new(state.world());
     settings.port = arguments.port;
@@ -20,7 +21,7 @@ pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> 
         loopback.endpoint(),
         state.run().display()
     );
-    interrupted().await;
+    interrupts.next().await;
     loopback.shutdown().await;
     Ok(Exit::Succeeded)
 }

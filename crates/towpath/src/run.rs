@@ -17,6 +17,7 @@ use towpath_loopback::{Loopback, Settings};
 
 use crate::arguments;
 use crate::exit::{Error, Exit, Usage};
+use crate::interrupts::Interrupts;
 use crate::run::definition::Definition;
 use crate::run::functions::Functions;
 use crate::run::progress::{Event, Reporter};
@@ -28,6 +29,7 @@ use crate::state::State;
 const REINVOCATION: Duration = Duration::from_millis(100);
 
 pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen()?;
     let reporter = Reporter::for_stderr();
     // What can be wrong without a server is found before there is one.
     let source = source::Source::read(&arguments.source).usage()?;
@@ -48,7 +50,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     // From here on everything ends with the loopback's shutdown, whatever happens in between.
     let ended = tokio::select! {
         ended = execute(&arguments, &reporter, &source, &definition, &functions, &state, &loopback) => ended,
-        () = interrupted() => {
+        () = interrupts.next() => {
             reporter.clear();
             reporter.event(&Event::Note("interrupted: stopping every process".to_owned()));
             Ok(Exit::Interrupted)
@@ -59,7 +61,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
         reporter.event(&Event::Note(
             "holding: the application and the loopback stay up until Ctrl-C".to_owned(),
         ));
-        interrupted().await;
+        interrupts.next().await;
     }
     loopback.shutdown().await;
     ended
@@ -128,22 +130,4 @@ async fn execute(
         Ending::Unattended => Exit::Unattended,
     };
     Ok(exit)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
 }
