@@ -237,7 +237,7 @@ async fn the_functions_build_deploy_and_delete_in_a_world_nobody_here_wrote() {
 /// A stack that fails when its gate is told to.
 const GATED: &[(&str, &str)] = &[(
     "template.yaml",
-    r#"Resources:
+    r"Resources:
   Value:
     Type: AWS::SSM::Parameter
     Properties: {Name: /gated/value, Type: String, Value: one}
@@ -248,7 +248,7 @@ const GATED: &[(&str, &str)] = &[(
 Outputs:
   Name:
     Value: !Ref Value
-"#,
+",
 )];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
