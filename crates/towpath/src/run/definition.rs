@@ -9,6 +9,9 @@ use towpath_template::Template;
 /// The template that this program was built with.
 const BUILT_IN: &str = include_str!("../../../../template.yaml");
 
+/// The type of resource that makes a template a pipeline's.
+const PIPELINE: &str = "AWS::CodePipeline::Pipeline";
+
 /// A template with exactly one pipeline.
 #[derive(Debug)]
 pub(crate) struct Definition {
@@ -28,10 +31,13 @@ impl Definition {
             return Self::read(path);
         }
         let here = Path::new("template.yaml");
-        if here.is_file()
-            && let Ok(definition) = Self::read(here)
+        // An application's own template is no concern of ours, sound or not. One that speaks of a
+        // pipeline and cannot be read is not passed over in silence.
+        if let Ok(text) = std::fs::read_to_string(here)
+            && text.contains(PIPELINE)
+            && !pipelines(&template(&text, "template.yaml")?).is_empty()
         {
-            return Ok(definition);
+            return Self::read(here);
         }
         Self::parse(BUILT_IN, "the built-in template", Path::new("."))
     }
@@ -50,18 +56,12 @@ impl Definition {
     }
 
     fn parse(text: &str, name: &str, directory: &Path) -> anyhow::Result<Self> {
-        let template =
-            Template::parse(text).with_context(|| format!("failed to read template {name}"))?;
-        let pipelines: Vec<&String> = template
-            .resources()
-            .iter()
-            .filter(|(_, resource)| kind(resource) == "AWS::CodePipeline::Pipeline")
-            .map(|(id, _)| id)
-            .collect();
+        let template = template(text, name)?;
+        let pipelines = pipelines(&template);
         match pipelines.len() {
             1 => {}
             0 => bail!(
-                "template {name} has no pipeline; `towpath run` runs a template with a resource of type AWS::CodePipeline::Pipeline, and an application's own template is deployed by that pipeline"
+                "template {name} has no pipeline; `towpath run` runs a template with a resource of type {PIPELINE}, and an application's own template is deployed by that pipeline"
             ),
             _ => bail!(
                 "template {name} has {} pipelines ({pipelines:?}); keep one",
@@ -122,6 +122,19 @@ impl Definition {
         }
         Ok(functions)
     }
+}
+
+fn template(text: &str, name: &str) -> anyhow::Result<Template> {
+    Template::parse(text).with_context(|| format!("failed to read template {name}"))
+}
+
+/// The names of the resources that are pipelines.
+fn pipelines(template: &Template) -> Vec<&String> {
+    let resources = template.resources().iter();
+    resources
+        .filter(|(_, resource)| kind(resource) == PIPELINE)
+        .map(|(id, _)| id)
+        .collect()
 }
 
 fn kind(resource: &Value) -> &str {
