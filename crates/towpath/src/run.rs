@@ -26,7 +26,7 @@ use crate::state::State;
 
 /// How long the local CodePipeline waits before it calls a function again. AWS publishes no
 /// number; here nobody gains by waiting.
-const REINVOCATION: Duration = Duration::from_millis(100);
+const REINVOCATION: Duration = Duration::from_millis(20);
 
 pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     let mut interrupts = Interrupts::listen()?;

@@ -15,7 +15,7 @@ use crate::run::provision::Pipeline;
 use crate::run::view::{ActionView, NOT_STARTED, StageView, View, events, is_over};
 
 /// How often the execution is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is watched, and how.
 pub(crate) struct Watch<'a> {
