@@ -5,8 +5,11 @@
 //! `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_REGION`, …) decides where calls go. It is not a wrapper
 //! around the SDK: callers hold SDK clients.
 
+use std::time::Duration;
+
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -20,6 +23,10 @@ use aws_types::region::Region;
 
 /// How often one call is tried. Throttling during a deployment lasts longer than the SDK's default of three.
 const CALL_ATTEMPTS: u32 = 7;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one attempt of a small call may take. These services answer in well under a second.
+const SMALL_CALL: Duration = Duration::from_secs(10);
 
 /// The configuration that the environment describes.
 ///
@@ -60,6 +67,19 @@ pub fn with_credentials(config: &SdkConfig, credentials: Credentials) -> SdkConf
         .build()
 }
 
+/// The same configuration for services whose requests and answers are small: CodePipeline,
+/// CloudFormation, CloudWatch. An attempt that is not answered is given up and made again on
+/// another connection, because a connection may have died while Lambda had the process frozen.
+///
+/// Not for S3: the limit would be one on the length of an upload.
+pub fn control_plane(config: &SdkConfig) -> SdkConfig {
+    let limits = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(SMALL_CALL)
+        .build();
+    config.to_builder().timeout_config(limits).build()
+}
+
 /// An S3 client. Behind an endpoint override buckets are addressed by path, because a bucket's
 /// name in front of `127.0.0.1` is no host name.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
@@ -69,4 +89,28 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
         .force_path_style(overridden)
         .build();
     aws_sdk_s3::Client::from_conf(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_call_is_bounded_and_one_to_s3_is_not() {
+        let config = fixed(
+            "http://127.0.0.1:1",
+            "eu-west-1",
+            Credentials::new("AKID", "secret", None, None, "test"),
+        );
+        let small = control_plane(&config);
+        let attempt = |config: &SdkConfig| {
+            config
+                .timeout_config()
+                .and_then(TimeoutConfig::operation_attempt_timeout)
+        };
+        assert_eq!(attempt(&small), Some(SMALL_CALL));
+        assert_eq!(attempt(&config), None);
+        assert_eq!(small.endpoint_url(), config.endpoint_url());
+        assert_eq!(small.region(), config.region());
+    }
 }

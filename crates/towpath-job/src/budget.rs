@@ -51,6 +51,15 @@ pub(crate) fn divide(now: SystemTime, lambda: SystemTime, action: SystemTime) ->
     }
 }
 
+/// How much of `left` the work itself may take: the rest is for packing and publishing what it
+/// made, and for reporting how it failed.
+pub(crate) fn work(left: Duration) -> Duration {
+    const MOST_KEPT: Duration = Duration::from_mins(1);
+    const LEAST_KEPT: Duration = Duration::from_secs(3);
+    let kept = (left / 10).clamp(LEAST_KEPT, MOST_KEPT).min(left / 4);
+    left.saturating_sub(kept)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,6 +85,21 @@ mod tests {
                 (seconds(soft), seconds(hard), bound),
                 "{case}"
             );
+        }
+    }
+
+    #[test]
+    fn work_keeps_some_back_by_table() {
+        for (left, expected) in [
+            (870_000, 810_000),
+            (100_000, 90_000),
+            (20_000, 17_000),
+            (4_000, 3_000),
+            (1_000, 750),
+            (0, 0),
+        ] {
+            let (left, expected) = (Duration::from_millis(left), Duration::from_millis(expected));
+            assert_eq!(work(left), expected, "{left:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails};
 use lambda_runtime::Diagnostic;
+use tokio::time::timeout_at;
 
 use crate::event::JobId;
 use crate::failure::{self, Failure, FailureType};
@@ -15,6 +16,10 @@ use crate::report::{self, Report};
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// What a try gets however little is left: enough for a new connection and an answer.
+const SHORTEST_TRY: Duration = Duration::from_secs(2);
+/// What is reported of a failure whose own words were refused.
+const PLAIN: &str = "the action failed; its report was refused, see the function's log";
 
 /// How a job was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,19 +129,29 @@ fn judge(code: Option<&str>, kind: FailureType) -> Refusal {
 
 /// Delivers a report, again and again while the service does not answer, until `until`.
 ///
-/// A success whose content the service refuses is reported as a failure, because a job that is
-/// never settled holds its pipeline up for 20 minutes.
+/// A report whose content the service refuses is replaced: a success or a continuation by a
+/// failure that says so, a failure by one of fixed words. A job that is never settled holds its
+/// pipeline up for 20 minutes.
 pub(crate) async fn deliver(
     client: &Client,
     id: &JobId,
     mut report: Report,
     until: Instant,
 ) -> Result<Settled, ReportError> {
+    let undelivered = |message| ReportError::Undelivered {
+        id: id.clone(),
+        message,
+    };
     let mut pause = FIRST_PAUSE;
     loop {
-        let (refusal, message) = match send(client, id, &report).await {
-            Ok(settled) => return Ok(settled),
-            Err(refused) => refused,
+        let end = try_until(Instant::now(), until);
+        let (refusal, message) = match timeout_at(end.into(), send(client, id, &report)).await {
+            Ok(Ok(settled)) => return Ok(settled),
+            Ok(Err(refused)) => refused,
+            Err(_) => (
+                Refusal::Transient,
+                "CodePipeline did not answer in time".to_owned(),
+            ),
         };
         match refusal {
             Refusal::Already => {
@@ -148,12 +163,13 @@ pub(crate) async fn deliver(
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Refusal::Content if !matches!(report, Report::Failed { .. }) => {
-                tracing::error!(%message, "the report was refused, failing the job");
-                report = report::failed(&Failure::job(format!(
-                    "CodePipeline refused the report of this action's success: {message}"
-                )));
-            }
+            Refusal::Content => match replacement(&report, &message) {
+                Some(instead) => {
+                    tracing::error!(%message, "the report was refused, failing the job");
+                    report = instead;
+                }
+                None => return Err(undelivered(message)),
+            },
             Refusal::Unknown => {
                 return Err(ReportError::UnknownJob {
                     id: id.clone(),
@@ -170,14 +186,30 @@ pub(crate) async fn deliver(
                     message,
                 });
             }
-            Refusal::Transient | Refusal::Content | Refusal::Final => {
-                return Err(ReportError::Undelivered {
-                    id: id.clone(),
-                    message,
-                });
-            }
+            Refusal::Transient | Refusal::Final => return Err(undelivered(message)),
         }
     }
+}
+
+/// When a try is given up that begins `now`: it gets half of what is left, so that one that hangs
+/// on a dead connection leaves time for another.
+fn try_until(now: Instant, until: Instant) -> Instant {
+    let left = until.saturating_duration_since(now);
+    now + (left / 2).max(SHORTEST_TRY).min(left)
+}
+
+/// What to report when the content of `report` was refused; nothing when that was tried already.
+fn replacement(report: &Report, message: &str) -> Option<Report> {
+    let what = match report {
+        Report::Done { .. } => "success",
+        Report::Continue { .. } => "progress",
+        Report::Failed { kind, message, .. } => {
+            return (message != PLAIN).then(|| report::failed(&Failure::new(*kind, PLAIN)));
+        }
+    };
+    Some(report::failed(&Failure::job(format!(
+        "CodePipeline refused the report of this action's {what}: {message}"
+    ))))
 }
 
 /// One call.
@@ -299,6 +331,57 @@ mod tests {
             (Some("Strange"), FailureType::JobFailed, Refusal::Final),
         ] {
             assert_eq!(judge(code, kind), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_report_is_replaced_by_table() {
+        let failed = |message: &str| {
+            report::failed(&Failure::configuration(message).with_external_id("stack-1"))
+        };
+        let done = Report::Done {
+            summary: None,
+            variables: crate::variables::Variables::new(),
+        };
+        let continued = report::continued("token".to_owned(), &crate::outcome::Progress::new("x"));
+        for (report, kind, expected) in [
+            (
+                &done,
+                FailureType::JobFailed,
+                "CodePipeline refused the report of this action's success: bad",
+            ),
+            (
+                &continued,
+                FailureType::JobFailed,
+                "CodePipeline refused the report of this action's progress: bad",
+            ),
+            (&failed("odd"), FailureType::ConfigurationError, PLAIN),
+        ] {
+            let instead = replacement(report, "bad");
+            assert_eq!(
+                instead,
+                Some(Report::Failed {
+                    kind,
+                    message: expected.to_owned(),
+                    external_id: None
+                })
+            );
+        }
+        assert_eq!(replacement(&failed(PLAIN), "bad"), None, "once is enough");
+    }
+
+    #[test]
+    fn a_try_leaves_time_for_another() {
+        let now = Instant::now();
+        for (left, expected) in [
+            (60_000, 30_000),
+            (5_000, 2_500),
+            (3_000, 2_000),
+            (500, 500),
+            (0, 0),
+        ] {
+            let end = try_until(now, now + Duration::from_millis(left));
+            assert_eq!(end - now, Duration::from_millis(expected), "{left}");
         }
     }
 

@@ -96,7 +96,6 @@ impl ArtifactCredentials {
         [Some(keys.secret_access_key().to_owned()), token]
             .into_iter()
             .flatten()
-            .filter(|value| value.len() >= 8)
             .collect()
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use aws_sdk_codepipeline::error::{ProvideErrorMetadata, SdkError};
 
 use crate::limits;
+use crate::secret::Secrets;
 use crate::text;
 
 /// CodePipeline's types of failure.
@@ -117,6 +118,20 @@ impl Failure {
     pub fn with_external_id(mut self, id: impl Into<String>) -> Self {
         self.external_id = Some(id.into());
         self
+    }
+
+    /// The failure with every secret taken out of its texts. This comes before [`Failure::render`],
+    /// which may cut a secret in two.
+    #[must_use]
+    pub(crate) fn redacted(self, secrets: &Secrets) -> Self {
+        let clean = |text: String| secrets.redact(&text);
+        Self {
+            kind: self.kind,
+            message: clean(self.message),
+            output: self.output.map(clean),
+            hint: self.hint.map(clean),
+            external_id: self.external_id.map(clean),
+        }
     }
 
     /// The message as reported: the cause first, the end of the output, the hint last, never
@@ -295,6 +310,23 @@ mod tests {
         assert_eq!(text::length(&rendered), limits::MESSAGE);
         assert!(rendered.starts_with("cause xx"));
         assert!(rendered.ends_with("xx end"));
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_before_the_text_is_cut() {
+        let secret = "abcdefgh".repeat(8);
+        let secrets = Secrets::new([secret.clone()]);
+        // Wherever the output is cut, a secret lies across the cut.
+        let failure = Failure::job(&secret)
+            .with_output(secret.repeat(1_000))
+            .with_hint(&secret)
+            .with_external_id(&secret)
+            .redacted(&secrets);
+        let rendered = failure.render();
+        assert!(!rendered.contains("abc"), "{rendered}");
+        assert!(rendered.starts_with("***\n"), "{rendered}");
+        assert!(rendered.ends_with("\nhint: ***"), "{rendered}");
+        assert_eq!(failure.external_id.as_deref(), Some("***"));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! One event from beginning to end: read, step, report.
 //!
-//! The step runs as a task of its own, so that a panic comes back as an error and a step that
-//! blocks its thread cannot keep the report from being sent.
+//! The work runs as a task of its own, so that a panic comes back as an error and work that blocks
+//! its thread cannot keep the report from being sent. The step within it has its own thread: when it is
+//! given up, what it leaves behind is cleared away while the report is sent already.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_types::SdkConfig;
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::{timeout, timeout_at};
 use tracing::{Instrument, Span, field};
@@ -19,21 +22,25 @@ use crate::deliver::{ReportError, Settled, deliver};
 use crate::event::{self, Event, JobId};
 use crate::failure::{Failure, chain};
 use crate::job::{Job, Standing, sse, store_config};
+use crate::outcome::Outcome;
 use crate::parameters::{self, Common, duration};
 use crate::report::{self, Next, Report};
+use crate::secret::Secrets;
 use crate::spill;
 use crate::token::{self, Read, Token, Written};
 
 /// Handles one job event: does a step of the action and reports it exactly once.
 ///
 /// `deadline` is when Lambda ends the invocation. `aws` is the function's own configuration; the
-/// job's artifacts are reached with the credentials in the event. An error means that CodePipeline
+/// job's artifacts are reached with the credentials in the event. What is reported and logged has
+/// neither those credentials nor the function's own, `own`, in it. An error means that CodePipeline
 /// could not be told anything.
 pub async fn handle<A: Action>(
     action: &Arc<A>,
     payload: Value,
     deadline: SystemTime,
     aws: &SdkConfig,
+    own: &Secrets,
 ) -> Result<Settled, ReportError> {
     let Some(id) = event::job_id(&payload) else {
         let error = ReportError::NoJobId {
@@ -43,7 +50,7 @@ pub async fn handle<A: Action>(
         return Err(error);
     };
     let span = tracing::info_span!("job", job.id = %id, action = A::NAME, attempt = field::Empty);
-    Box::pin(settle(action, id, &payload, deadline, aws))
+    Box::pin(settle(action, id, &payload, deadline, aws, own))
         .instrument(span)
         .await
 }
@@ -55,19 +62,21 @@ async fn settle<A: Action>(
     payload: &Value,
     deadline: SystemTime,
     aws: &SdkConfig,
+    own: &Secrets,
 ) -> Result<Settled, ReportError> {
     let started = Instant::now();
     let now = SystemTime::now();
     let end = started + deadline.duration_since(now).unwrap_or_default();
     // The limits that hold even when nothing is known of the job's own timeout.
     let outer = budget::divide(now, deadline, deadline);
-    let (report, secrets) = match event::read(payload) {
+    let report = match event::read(payload) {
         Ok(event) => {
-            let secrets = event
+            let artifact_credentials = event
                 .credentials
                 .as_ref()
                 .map(event::ArtifactCredentials::values)
                 .unwrap_or_default();
+            let secrets = own.and(artifact_credentials);
             let work = tokio::spawn(
                 work(
                     Arc::clone(action),
@@ -76,21 +85,18 @@ async fn settle<A: Action>(
                     now,
                     deadline,
                     aws.clone(),
+                    secrets.clone(),
                 )
                 .in_current_span(),
             );
-            (watch::<A>(work, started, outer).await, secrets)
+            watch::<A>(work, started, outer, &secrets).await
         }
-        Err(error) => (
-            report::failed(&Failure::job(format!(
-                "the job event cannot be read: {error}"
-            ))),
-            Vec::new(),
-        ),
+        Err(error) => report::failed(&Failure::job(format!(
+            "the job event cannot be read: {error}"
+        ))),
     };
-    let report = report::redact(report, &secrets);
     log(&report, started);
-    let client = aws_sdk_codepipeline::Client::new(aws);
+    let client = aws_sdk_codepipeline::Client::new(&towpath_aws::control_plane(aws));
     let settled = deliver(&client, &id, report, end).await;
     if let Err(error) = &settled {
         tracing::error!("{error}");
@@ -103,11 +109,13 @@ async fn watch<A: Action>(
     mut work: tokio::task::JoinHandle<Report>,
     started: Instant,
     budget: Budget,
+    secrets: &Secrets,
 ) -> Report {
     if let Ok(ended) = timeout_at((started + budget.last).into(), &mut work).await {
-        return ended.unwrap_or_else(|error| report::failed(&crashed(A::NAME, error)));
+        return ended
+            .unwrap_or_else(|error| report::failed(&crashed(A::NAME, error).redacted(secrets)));
     }
-    // The step does not even yield. Its task ends when it does, if it does.
+    // It does not even yield. Its task ends when it does, if it does.
     work.abort();
     report::failed(&overran(A::NAME, budget))
 }
@@ -155,10 +163,11 @@ async fn work<A: Action>(
     now: SystemTime,
     lambda_deadline: SystemTime,
     aws: SdkConfig,
+    secrets: Secrets,
 ) -> Report {
-    match attempt(&action, id, event, now, lambda_deadline, &aws).await {
+    match attempt(&action, id, event, now, lambda_deadline, &aws, &secrets).await {
         Ok(report) => report,
-        Err(failure) => report::failed(&failure),
+        Err(failure) => report::failed(&failure.redacted(&secrets)),
     }
 }
 
@@ -169,6 +178,7 @@ async fn attempt<A: Action>(
     now: SystemTime,
     lambda_deadline: SystemTime,
     aws: &SdkConfig,
+    secrets: &Secrets,
 ) -> Result<Report, Failure> {
     let begun = Instant::now();
     let store = towpath_aws::s3(&store_config(&event, aws));
@@ -207,18 +217,15 @@ async fn attempt<A: Action>(
     let job = Job::new(id, event, previous, parameters, standing, aws);
     tracing::info!(budget = %duration::render(budget.soft), "step started");
 
-    let outcome = match timeout(
-        budget.hard.saturating_sub(begun.elapsed()),
-        Box::pin(action.step(&job)),
-    )
-    .await
-    {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => {
-            tracing::debug!(error = %chain(&error), "step failed");
+    let left = budget.hard.saturating_sub(begun.elapsed());
+    let outcome = match step(Arc::clone(action), job, left).await {
+        Ended::Outcome(outcome) => outcome.redacted(secrets),
+        Ended::Error(error) => {
+            tracing::debug!(error = %secrets.redact(&chain(&error)), "step failed");
             return Err(error.into());
         }
-        Err(_) => return Err(given_up(A::NAME, budget, &token)),
+        Ended::Crash(error) => return Err(crashed(A::NAME, error)),
+        Ended::Overrun => return Err(given_up(A::NAME, budget, &token)),
     };
     match report::judge(outcome, &declared, common, token, SystemTime::now()) {
         Next::Report(report) => Ok(report),
@@ -226,6 +233,46 @@ async fn attempt<A: Action>(
             let text = keep(&token, place.as_ref(), &store, &encryption).await?;
             Ok(report::continued(text, &progress))
         }
+    }
+}
+
+/// How a step ended.
+enum Ended<E> {
+    Outcome(Outcome),
+    Error(E),
+    Crash(JoinError),
+    Overrun,
+}
+
+/// Does the step, for as long as `left`. One that is given up is not waited for: removing its
+/// tree and ending its tools may take longer than the report has.
+///
+/// It has a thread of its own, because what it drops may block, and a worker that blocks may be
+/// the one that the report's connection is served by.
+async fn step<A: Action>(
+    action: Arc<A>,
+    job: Job<A::Parameters>,
+    left: Duration,
+) -> Ended<A::Error> {
+    let (keep_on, given_up) = oneshot::channel::<()>();
+    let runtime = Handle::current();
+    let work = async move {
+        tokio::select! {
+            biased;
+            ended = action.step(&job) => Some(ended),
+            _ = given_up => None,
+        }
+    }
+    .in_current_span();
+    let task = tokio::task::spawn_blocking(move || runtime.block_on(Box::pin(work)));
+    let ended = timeout(left, task).await;
+    // Also what becomes of it when this future is dropped.
+    drop(keep_on);
+    match ended {
+        Ok(Ok(Some(Ok(outcome)))) => Ended::Outcome(outcome),
+        Ok(Ok(Some(Err(error)))) => Ended::Error(error),
+        Ok(Err(error)) => Ended::Crash(error),
+        Ok(Ok(None)) | Err(_) => Ended::Overrun,
     }
 }
 

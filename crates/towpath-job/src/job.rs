@@ -7,6 +7,7 @@ use aws_types::SdkConfig;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{Artifact, Encryption, EncryptionKey};
+use crate::budget;
 use crate::event::{Artifacts, Event, JobId};
 use crate::failure::Failure;
 use crate::token::Token;
@@ -199,7 +200,13 @@ impl<P> Job<P> {
         self.deadline
     }
 
-    /// How long that is from now.
+    /// When a tool should have ended that begins now. About a tenth of the budget is kept back, so
+    /// that what it printed can be reported and what it made be published.
+    pub fn work_deadline(&self) -> Instant {
+        Instant::now() + budget::work(self.budget())
+    }
+
+    /// How long [`Job::deadline`] is from now.
     pub fn budget(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }

@@ -45,6 +45,6 @@ pub use outcome::{Outcome, Progress, Receipt};
 pub use parameters::duration;
 pub use parameters::{FromQuery, ParameterError, Query};
 pub use runtime::run;
-pub use secret::Secret;
+pub use secret::{Secret, Secrets};
 pub use token::Token;
 pub use variables::{Variables, VariablesError};

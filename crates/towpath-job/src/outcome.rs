@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::secret::Secrets;
 use crate::variables::Variables;
 
 /// What one step of an action came to.
@@ -39,6 +40,31 @@ impl Outcome {
             summary: summary.into(),
             variables: Variables::default(),
             receipts: Vec::new(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome with every secret taken out of what is shown.
+    pub(crate) fn redacted(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Done {
+                summary,
+                variables,
+                receipts,
+            } => Self::Done {
+                summary: secrets.redact(&summary),
+                variables: variables.redacted(secrets),
+                receipts,
+            },
+            Self::Continue { state, progress } => Self::Continue {
+                state,
+                progress: Progress {
+                    percent: progress.percent,
+                    summary: secrets.redact(&progress.summary),
+                },
+            },
+            Self::Failed(failure) => Self::Failed(failure.redacted(secrets)),
         }
     }
 }
@@ -93,6 +119,34 @@ pub(crate) fn unpublished<'a>(declared: &'a [String], receipts: &[Receipt]) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_of_all_that_is_shown() {
+        let secrets = Secrets::new(["very-secret".to_owned()]);
+        let mut variables = Variables::new();
+        variables.insert("Url", "https://very-secret@x").unwrap();
+        let done = Outcome::Done {
+            summary: "with very-secret".to_owned(),
+            variables,
+            receipts: Vec::new(),
+        };
+        let Outcome::Done {
+            summary, variables, ..
+        } = done.redacted(&secrets)
+        else {
+            panic!("still done");
+        };
+        assert_eq!(summary, "with ***");
+        assert_eq!(variables.get("Url"), Some("https://***@x"));
+        let going_on = Outcome::Continue {
+            state: Value::Null,
+            progress: Progress::new("at very-secret"),
+        };
+        let Outcome::Continue { progress, .. } = going_on.redacted(&secrets) else {
+            panic!("still going on");
+        };
+        assert_eq!(progress.summary, "at ***");
+    }
 
     #[test]
     fn unpublished_by_table() {

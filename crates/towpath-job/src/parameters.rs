@@ -203,6 +203,28 @@ impl Query {
         taken
     }
 
+    /// Takes every variable that a tool is to find in its environment: `Env.NAME=value` for the
+    /// prefix `Env.`. What is wrong with one is said without its value, which may be a password.
+    pub fn take_variables(
+        &mut self,
+        prefix: &str,
+    ) -> Result<Vec<(String, String)>, ParameterError> {
+        let taken = self.take_prefix(prefix);
+        for (name, value) in &taken {
+            let rule = if !is_variable(name) {
+                "a variable's name has letters, digits and `_`, no digit first"
+            } else if value.contains('\0') {
+                "a variable's value has no NUL characters"
+            } else {
+                continue;
+            };
+            return Err(ParameterError::Conflict(format!(
+                "`{prefix}{name}`: {rule}"
+            )));
+        }
+        Ok(taken)
+    }
+
     /// Takes a comma-separated list. Blank elements are dropped.
     pub fn take_list(&mut self, key: &str) -> Vec<String> {
         self.take(key)
@@ -301,6 +323,11 @@ impl Query {
             known,
         })
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The known key that is most like `key`, when one is like it at all.

@@ -138,39 +138,6 @@ pub(crate) fn failed(failure: &Failure) -> Report {
     }
 }
 
-/// The report with every occurrence of a secret taken out.
-pub(crate) fn redact(report: Report, secrets: &[String]) -> Report {
-    let clean = |text: String| {
-        secrets
-            .iter()
-            .fold(text, |text, secret| text.replace(secret.as_str(), "***"))
-    };
-    match report {
-        Report::Done { summary, variables } => Report::Done {
-            summary: summary.map(clean),
-            variables,
-        },
-        Report::Continue {
-            token,
-            summary,
-            percent,
-        } => Report::Continue {
-            token,
-            summary: summary.map(clean),
-            percent,
-        },
-        Report::Failed {
-            kind,
-            message,
-            external_id,
-        } => Report::Failed {
-            kind,
-            message: clean(message),
-            external_id,
-        },
-    }
-}
-
 /// A summary as the service takes it: at least one character, at most 2,048.
 fn clip(summary: &str) -> Option<String> {
     let plain = text::plain(summary);

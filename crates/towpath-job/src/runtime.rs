@@ -13,6 +13,7 @@ use crate::action::Action;
 use crate::deliver::ReportError;
 use crate::event::{self, JobId};
 use crate::handle::handle;
+use crate::secret::Secrets;
 
 /// How many settled jobs an environment remembers.
 const REMEMBERED: usize = 64;
@@ -24,12 +25,14 @@ pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
     start_log();
     let action = Arc::new(action);
     let aws = towpath_aws::sdk_config().await;
+    let secrets = Secrets::of_environment();
     let settled = Arc::new(Settled::default());
     let service = service_fn(move |event: LambdaEvent<Value>| {
         boxed(once(
             Arc::clone(&action),
             event,
             aws.clone(),
+            secrets.clone(),
             Arc::clone(&settled),
         ))
     });
@@ -41,6 +44,7 @@ async fn once<A: Action>(
     action: Arc<A>,
     event: LambdaEvent<Value>,
     aws: SdkConfig,
+    secrets: Secrets,
     settled: Arc<Settled>,
 ) -> Result<(), ReportError> {
     let id = event::job_id(&event.payload);
@@ -50,7 +54,7 @@ async fn once<A: Action>(
         return Ok(());
     }
     let deadline = event.context.deadline();
-    handle(&action, event.payload, deadline, &aws).await?;
+    handle(&action, event.payload, deadline, &aws, &secrets).await?;
     if let Some(id) = id {
         settled.insert(id);
     }
@@ -119,14 +123,13 @@ fn filter(level: Option<&str>) -> String {
     let libraries = if level == "error" { "error" } else { "warn" };
     let own = [
         "towpath",
-        // What build tools print.
+        // What build tools print, see towpath-tool.
         "tool",
         "approve",
         "deploy_stack",
         "install_deps",
         "run_e2e",
         "test_and_package",
-        "tool", // the output of build tools, see towpath-tool
     ];
     // The runtime's span carries the request id. Its panic layer repeats what is logged here already.
     let libraries =

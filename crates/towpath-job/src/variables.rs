@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits;
+use crate::secret::Secrets;
 
 /// The output variables of an action: names later actions refer to as `#{namespace.name}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +61,21 @@ impl Variables {
         self.bytes = bytes;
         self.entries.insert(name, value);
         Ok(())
+    }
+
+    /// The variables with every secret taken out of their values.
+    pub(crate) fn redacted(&self, secrets: &Secrets) -> Self {
+        let entries: BTreeMap<String, String> = self
+            .entries
+            .iter()
+            .map(|(name, value)| (name.clone(), secrets.redact(value)))
+            .collect();
+        // What stands for a secret is shorter than any, so the limit holds.
+        let bytes = entries.iter().map(|(name, value)| name.len() + value.len());
+        Self {
+            bytes: bytes.sum(),
+            entries,
+        }
     }
 
     /// The value of a variable.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use towpath_aws::SdkConfig;
 use towpath_job::{
     Action, Artifact, Failure, FromQuery, Job, JobError, Outcome, ParameterError, Progress, Query,
-    Receipt, ReportError, Settled, Variables, handle,
+    Receipt, ReportError, Secrets, Settled, Variables, handle,
 };
 
 #[path = "wire/server.rs"]
@@ -120,6 +120,26 @@ impl Action for Scripted {
                 Failure::job("cause").with_output("😀".repeat(20_000)),
             )),
             "leak" => Err(ScriptError(Failure::job(format!("key {SECRET} refused")))),
+            "leak-in-variable" => {
+                let mut variables = Variables::new();
+                variables.insert("Url", "role-secret@x").unwrap();
+                Ok(Outcome::Done {
+                    summary: format!("with {SECRET}"),
+                    variables,
+                    receipts: Vec::new(),
+                })
+            }
+            // What it leaves behind takes long to clear away.
+            "hang-on-drop" => {
+                struct Slow<'a>(&'a Mutex<Receiver<()>>);
+                impl Drop for Slow<'_> {
+                    fn drop(&mut self) {
+                        let _ = self.0.lock().unwrap().recv();
+                    }
+                }
+                let _slow = Slow(&self.release);
+                std::future::pending().await
+            }
             "missing-input" => {
                 job.input("Packge")?;
                 Ok(Outcome::done("unreachable"))
@@ -195,7 +215,12 @@ async fn run(server: &Server, event: Value) -> Result<Settled, ReportError> {
 }
 
 async fn run_within(server: &Server, event: Value, left: Duration) -> Result<Settled, ReportError> {
-    handle(&action(), event, SystemTime::now() + left, &aws(server, 3)).await
+    let (deadline, aws) = (SystemTime::now() + left, aws(server, 3));
+    handle(&action(), event, deadline, &aws, &own_secrets()).await
+}
+
+fn own_secrets() -> Secrets {
+    Secrets::new(["role-secret".to_owned()])
 }
 
 /// The failure in a call, after checking that it is one and within the limits.
@@ -523,6 +548,69 @@ async fn a_success_that_the_service_refuses_becomes_a_failure() {
 }
 
 #[tokio::test]
+async fn a_failure_that_the_service_refuses_is_reported_in_plain_words_once() {
+    let server = Server::start();
+    server.answer([(400, "ValidationException", "message is bad")]);
+    let settled = run(&server, event("do=fail")).await;
+    assert_eq!(settled.unwrap(), Settled::Failed);
+    let calls = server.calls();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(
+        failure(&calls[1]),
+        (
+            "JobFailed",
+            "the action failed; its report was refused, see the function's log"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_report_that_is_not_answered_ends_at_lambdas_deadline() {
+    let server = Server::start();
+    server.keep_silent();
+    let begun = std::time::Instant::now();
+    let error = run_within(&server, event("do=succeed"), Duration::from_secs(1))
+        .await
+        .unwrap_err();
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "it was waited for"
+    );
+    assert!(error.to_string().contains("did not answer"), "{error}");
+}
+
+#[tokio::test]
+async fn no_credential_is_in_a_variable_or_a_summary() {
+    let server = Server::start();
+    run(&server, event("do=leak-in-variable")).await.unwrap();
+    let input = server.only_call().input;
+    assert_eq!(input["executionDetails"]["summary"], "with ***");
+    assert_eq!(input["outputVariables"]["Url"], "***@x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_step_leaves_behind_does_not_hold_its_report_up() {
+    let server = Server::start();
+    let (release, blocked) = channel();
+    let action = Arc::new(Scripted {
+        release: Mutex::new(blocked),
+    });
+    let deadline = SystemTime::now() + Duration::from_mins(1);
+    let event = event("do=hang-on-drop&timeout=50ms");
+    let begun = std::time::Instant::now();
+    let settled = handle(&action, event, deadline, &aws(&server, 3), &own_secrets()).await;
+    assert_eq!(settled.unwrap(), Settled::Failed);
+    let call = server.only_call();
+    let (_, message) = failure(&call);
+    assert!(message.contains("50ms, which is its timeout"), "{message}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "it was waited for"
+    );
+    drop(release);
+}
+
+#[tokio::test]
 async fn a_step_that_overruns_lambdas_deadline_is_given_up_and_reported() {
     let server = Server::start();
     let settled = run_within(&server, event("do=hang"), Duration::from_millis(900)).await;
@@ -592,7 +680,14 @@ async fn a_step_that_blocks_its_thread_is_reported_all_the_same() {
         release: Mutex::new(blocked),
     });
     let deadline = SystemTime::now() + Duration::from_secs(1);
-    let settled = handle(&action, event("do=block"), deadline, &aws(&server, 3)).await;
+    let settled = handle(
+        &action,
+        event("do=block"),
+        deadline,
+        &aws(&server, 3),
+        &own_secrets(),
+    )
+    .await;
     assert_eq!(settled.unwrap(), Settled::Failed);
     let call = server.only_call();
     let (_, message) = failure(&call);

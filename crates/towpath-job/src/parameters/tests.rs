@@ -230,6 +230,35 @@ fn resolved_values_may_be_longer_than_a_configuration_value() {
 }
 
 #[test]
+fn a_bad_variable_is_named_without_its_value() {
+    for (given, expected) in [
+        ("Env.STAGE=dev&Env._x1=", Ok(2)),
+        ("Env.1X=hunter22", Err("`Env.1X`: a variable's name has")),
+        ("Env.A B=hunter22", Err("`Env.A B`: a variable's name has")),
+        ("Env.A-B=hunter22", Err("`Env.A-B`: a variable's name has")),
+        (
+            "Env.\u{e9}=hunter22",
+            Err("`Env.\u{e9}`: a variable's name has"),
+        ),
+        (
+            "Env.A=hunter22%00",
+            Err("`Env.A`: a variable's value has no NUL"),
+        ),
+    ] {
+        let taken = Query::parse(given).unwrap().take_variables("Env.");
+        match (taken, expected) {
+            (Ok(variables), Ok(count)) => assert_eq!(variables.len(), count, "{given}"),
+            (Err(error), Err(begins)) => {
+                let text = error.to_string();
+                assert!(text.starts_with(begins), "{given}: {text}");
+                assert!(!text.contains("hunter"), "{given}: {text}");
+            }
+            (taken, _) => panic!("{given}: {taken:?}"),
+        }
+    }
+}
+
+#[test]
 fn choices_lists_and_booleans_by_table() {
     let mut query = Query::parse("mode=b&bad=z&list=a,+b,,c&on=YES&off=0&what=maybe").unwrap();
     let choices = [("a", 1), ("b", 2)];

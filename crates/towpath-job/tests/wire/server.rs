@@ -31,6 +31,7 @@ struct State {
     calls: Vec<Call>,
     answers: VecDeque<Answer>,
     always: Option<Answer>,
+    silent: bool,
     objects: HashMap<String, Object>,
 }
 
@@ -67,6 +68,11 @@ impl Server {
     /// Answers every call with this.
     pub(crate) fn always(&self, answer: Answer) {
         self.state.lock().unwrap().always = Some(answer);
+    }
+
+    /// Takes every request from now on and answers none.
+    pub(crate) fn keep_silent(&self) {
+        self.state.lock().unwrap().silent = true;
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
@@ -120,6 +126,11 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Option<()> {
             None => s3(&mut state, &method, &target, headers, body),
         }
     };
+    if state.lock().unwrap().silent {
+        // Until the client hangs up.
+        let _ = reader.read(&mut [0]);
+        return None;
+    }
     let mut stream = stream;
     write!(
         stream,
