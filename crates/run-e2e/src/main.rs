@@ -2,6 +2,6 @@
 
 #[tokio::main]
 async fn main() -> Result<(), towpath_job::RunError> {
-    towpath_tool::seal_process();
+    towpath_tool::seal_process()?;
     run_e2e::run().await
 }

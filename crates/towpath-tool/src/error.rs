@@ -4,7 +4,6 @@ use std::{io, path::PathBuf, time::Duration};
 
 /// Why [`run`](crate::run) did not succeed. The text starts with the cause and ends with the end of the tool's output.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ToolError {
     /// The program is not there.
     #[error("`{program}` was not found on the search path {path}")]

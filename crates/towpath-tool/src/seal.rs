@@ -1,5 +1,7 @@
 //! What a process does to itself before it runs code that nobody here wrote.
 
+use std::io;
+
 /// Keeps the process's memory and environment from its children, and makes it the parent of their orphans.
 ///
 /// To be called first thing in a function's `main`, before any thread starts. On Linux:
@@ -13,7 +15,9 @@
 ///
 /// On other systems only core dumps are switched off: a child can read what the system lets a user read of their
 /// own processes, and a daemon that leaves its process group survives. Those systems are for development.
-pub fn seal_process() {
+///
+/// A process that could not be sealed must not run tools: the error says what failed, and is for `main` to end with.
+pub fn seal_process() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let no_core = setrlimit(
         Resource::Core,
@@ -22,24 +26,27 @@ pub fn seal_process() {
             maximum: Some(0),
         },
     );
-    warn_if_failed("switch core dumps off", no_core);
+    done("switch core dumps off", no_core)?;
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{
             DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior,
         };
-        warn_if_failed(
+        done(
             "make the process not dumpable",
             set_dumpable_behavior(DumpableBehavior::NotDumpable),
-        );
-        warn_if_failed("become a sub-reaper", set_child_subreaper(Some(getpid())));
+        )?;
+        done("become a sub-reaper", set_child_subreaper(Some(getpid())))?;
     }
     crate::survivors::process_is_sealed();
+    Ok(())
 }
 
-/// None of these calls fails on a kernel that Lambda or a developer runs, so there is nobody to handle it.
-fn warn_if_failed(what: &str, result: rustix::io::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!("failed to {what}: {error}");
-    }
+fn done(what: &str, result: rustix::io::Result<()>) -> io::Result<()> {
+    result.map_err(|error| {
+        io::Error::new(
+            io::Error::from(error).kind(),
+            format!("failed to {what}: {error}"),
+        )
+    })
 }

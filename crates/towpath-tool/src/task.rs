@@ -21,7 +21,6 @@ pub const PYTHON_PACKAGES: &str = ".python-packages";
 
 /// Why no program was found for a task.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TaskError {
     /// The name of the task is empty.
     #[error("the task has no name")]

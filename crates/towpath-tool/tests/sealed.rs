@@ -91,7 +91,7 @@ fn a_child_cannot_read_the_environment_of_a_sealed_process() {
                 before.contains("AWS_SECRET_ACCESS_KEY=hidden-secret"),
                 "otherwise this test proves nothing: {before}"
             );
-            seal_process();
+            seal_process().unwrap();
             let after = sh(read).unwrap_err().to_string();
             assert!(
                 after.contains("Permission denied") && !after.contains("hidden"),
@@ -109,7 +109,7 @@ fn a_daemon_without_a_mark_is_killed_and_reaped_in_a_sealed_process() {
     in_own_process(
         "a_daemon_without_a_mark_is_killed_and_reaped_in_a_sealed_process",
         || {
-            seal_process();
+            seal_process().unwrap();
             // It leaves the group, clears its environment and keeps the output open; its parent ends.
             let daemon = "(env -i PATH=\"$PATH\" setsid sh -c 'echo $$ > pid; exec sleep 1000' &)";
             let pid = sh(&format!("{daemon}; until [ -s pid ]; do :; done; cat pid")).unwrap();

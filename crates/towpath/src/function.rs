@@ -40,8 +40,9 @@ fn serve(
     runs_tools: bool,
     function: impl Future<Output = Result<(), towpath_job::RunError>>,
 ) -> ExitCode {
-    if runs_tools {
-        towpath_tool::seal_process();
+    if runs_tools && let Err(error) = towpath_tool::seal_process() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
     }
     let ended = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
