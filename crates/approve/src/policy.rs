@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_job::duration;
+use towpath_job::{Failure, FailureType, duration};
 
 use crate::alarms::{Alarm, State};
 
@@ -65,6 +65,20 @@ pub(crate) fn decide(
     Verdict::Approved {
         summary: format!("approved{baked}: {evidence}"),
     }
+}
+
+/// What follows when the alarms could not be looked at. A release that bakes is looked at again,
+/// until the action's time is over, when it was the service that did not answer; anything else
+/// will not mend itself, and one look that is all there is has to be had.
+pub(crate) fn unseen(failure: &Failure, baked: Duration, bake: Duration) -> Option<Verdict> {
+    if failure.kind != FailureType::SystemUnavailable || bake.is_zero() {
+        return None;
+    }
+    let share = baked.as_secs_f64() / bake.as_secs_f64();
+    Some(Verdict::Bake {
+        percent: (share * 100.0).min(99.0) as u8,
+        summary: format!("looking again: {}", failure.message),
+    })
 }
 
 /// What the alarms amount to when none is in alarm.
@@ -208,6 +222,25 @@ mod tests {
             let seen: Vec<Alarm> = seen.into_iter().cloned().collect();
             let (baked, of) = (Duration::from_millis(baked), Duration::from_millis(of));
             assert_eq!(decide(&wanted, &seen, baked, of), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_look_that_failed_by_table() {
+        let down = Failure::unavailable("failed to look at the alarms: Throttling");
+        let denied = Failure::permission("failed to look at the alarms: AccessDenied");
+        for (case, failure, baked, of, expected) in [
+            ("throttled", &down, 5, 10, Some(50)),
+            ("throttled, and baked long enough", &down, 10, 10, Some(99)),
+            ("throttled, without a bake", &down, 0, 0, None),
+            ("denied", &denied, 5, 10, None),
+        ] {
+            let (baked, of) = (Duration::from_secs(baked), Duration::from_secs(of));
+            let verdict = expected.map(|percent| Verdict::Bake {
+                percent,
+                summary: "looking again: failed to look at the alarms: Throttling".to_owned(),
+            });
+            assert_eq!(unseen(failure, baked, of), verdict, "{case}");
         }
     }
 
