@@ -101,7 +101,12 @@ fn kind_of_blame(blame: Blame) -> FailureType {
 fn kind_of_tool(error: &ToolError) -> FailureType {
     match error {
         ToolError::NotFound { .. } => FailureType::ConfigurationError,
-        _ => FailureType::JobFailed,
+        ToolError::Directory { .. }
+        | ToolError::Start { .. }
+        | ToolError::Wait { .. }
+        | ToolError::Exit { .. }
+        | ToolError::Signal { .. }
+        | ToolError::Deadline { .. } => FailureType::JobFailed,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt, fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use towpath_tool::{Limits, Workspace, run};
@@ -67,10 +67,9 @@ pub async fn install(
     }
     let before = collect::Before::list(source, &destination)?;
 
-    let now = Instant::now();
     let limits = Limits {
         tail_bytes: TAIL_BYTES,
-        ..Limits::until(now + usable(deadline.saturating_duration_since(now)))
+        ..Limits::until(deadline)
     };
     run(&plan.command(&directory, parameters), workspace, &limits).await?;
 
@@ -91,12 +90,6 @@ pub async fn install(
 
 /// npm may end a failure with more than a hundred lines on how to use it; the cause stands before them.
 const TAIL_BYTES: usize = 16 * 1024;
-
-/// The share of the time that the manager gets: packing and publishing what it installed needs some too.
-fn usable(left: Duration) -> Duration {
-    const MOST_KEPT_BACK: Duration = Duration::from_mins(1);
-    left.saturating_sub((left / 10).min(MOST_KEPT_BACK))
-}
 
 fn plan(source: &Path, directory: &Path, parameters: &Parameters) -> Result<Plan, InstallError> {
     if !directory.is_dir() {

@@ -51,7 +51,14 @@ async fn step(
     let (tree, added) = (workspace.path("source"), workspace.path("added"));
     let store = job.artifact_store();
     towpath_artifact::fetch(&store, location(source), &tree, &Limits::default()).await?;
-    let installed = install(&tree, &added, &job.parameters, workspace, job.deadline()).await?;
+    let installed = install(
+        &tree,
+        &added,
+        &job.parameters,
+        workspace,
+        job.work_deadline(),
+    )
+    .await?;
     let encryption = match job.sse() {
         towpath_job::Encryption::KmsDefault => Encryption::Kms,
         towpath_job::Encryption::KmsKey(key) => Encryption::KmsKey(key),

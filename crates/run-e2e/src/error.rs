@@ -34,6 +34,14 @@ pub enum E2eError {
         /// Where it was looked for.
         region: Option<String>,
     },
+    /// The stack is there, but what it describes is not.
+    #[error("stack `{stack}` is in {status}: there is nothing deployed to test")]
+    NotDeployed {
+        /// Its name.
+        stack: String,
+        /// AWS's word for how it is.
+        status: &'static str,
+    },
     /// The stack could not be looked at.
     #[error(transparent)]
     Stack(#[from] StackError),
@@ -100,6 +108,9 @@ impl From<E2eError> for Failure {
             ),
             E2eError::NoStack { .. } => Self::configuration(message)
                 .with_hint("check `stack=` and `region=`, and that the stack is deployed by an earlier action"),
+            E2eError::NotDeployed { .. } => Self::configuration(message).with_hint(
+                "let an earlier action deploy the stack and wait for it, then retry the stage",
+            ),
             E2eError::Stack(error) => {
                 let failure = Self::new(kind_of_fault(error.fault()), message);
                 match error.fault() {
@@ -159,6 +170,11 @@ fn kind_of_fault(fault: Fault) -> FailureType {
 fn kind_of_tool(error: &ToolError) -> FailureType {
     match error {
         ToolError::NotFound { .. } => FailureType::ConfigurationError,
-        _ => FailureType::JobFailed,
+        ToolError::Directory { .. }
+        | ToolError::Start { .. }
+        | ToolError::Wait { .. }
+        | ToolError::Exit { .. }
+        | ToolError::Signal { .. }
+        | ToolError::Deadline { .. } => FailureType::JobFailed,
     }
 }

@@ -75,7 +75,7 @@ async fn test(
         &job.parameters,
         &environment,
         workspace,
-        job.deadline(),
+        job.work_deadline(),
     )
     .await;
     let published = report(job, &store, &tree).await;

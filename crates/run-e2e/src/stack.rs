@@ -7,7 +7,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use towpath_job::chain;
-use towpath_stack::{Observed, describe};
+use towpath_stack::{Observed, StackStatus, describe};
 
 use crate::error::E2eError;
 use crate::parameters::StackSource;
@@ -17,7 +17,7 @@ pub(crate) async fn outputs(
     aws: &SdkConfig,
     source: &StackSource,
 ) -> Result<BTreeMap<String, String>, E2eError> {
-    let mut config = aws.clone();
+    let mut config = towpath_aws::control_plane(aws);
     if let Some(region) = &source.region {
         config = config
             .to_builder()
@@ -36,12 +36,48 @@ pub(crate) async fn outputs(
                 outputs = stack.outputs.len(),
                 "the stack under test"
             );
-            Ok(stack.outputs)
+            if is_deployed(stack.status) {
+                Ok(stack.outputs)
+            } else {
+                Err(E2eError::NotDeployed {
+                    stack: source.name.clone(),
+                    status: stack.status.as_str(),
+                })
+            }
         }
         Observed::Absent => Err(E2eError::NoStack {
             stack: source.name.clone(),
             region: config.region().map(ToString::to_string),
         }),
+    }
+}
+
+/// Whether what the stack describes is there and at rest, be it the version before.
+fn is_deployed(status: StackStatus) -> bool {
+    match status {
+        StackStatus::CreateComplete
+        | StackStatus::UpdateComplete
+        | StackStatus::UpdateCompleteCleanupInProgress
+        | StackStatus::UpdateRollbackComplete
+        | StackStatus::UpdateRollbackCompleteCleanupInProgress
+        | StackStatus::ImportComplete
+        | StackStatus::ImportRollbackComplete => true,
+        StackStatus::CreateInProgress
+        | StackStatus::CreateFailed
+        | StackStatus::RollbackInProgress
+        | StackStatus::RollbackFailed
+        | StackStatus::RollbackComplete
+        | StackStatus::DeleteInProgress
+        | StackStatus::DeleteFailed
+        | StackStatus::DeleteComplete
+        | StackStatus::UpdateInProgress
+        | StackStatus::UpdateFailed
+        | StackStatus::UpdateRollbackInProgress
+        | StackStatus::UpdateRollbackFailed
+        | StackStatus::ReviewInProgress
+        | StackStatus::ImportInProgress
+        | StackStatus::ImportRollbackInProgress
+        | StackStatus::ImportRollbackFailed => false,
     }
 }
 
@@ -59,4 +95,30 @@ async fn assume(config: &SdkConfig, role: &str) -> Result<SdkConfig, E2eError> {
             cause: chain(&error),
         })?;
     Ok(towpath_aws::with_credentials(config, credentials))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_there_and_at_rest_is_tested() {
+        let tested: Vec<&str> = StackStatus::ALL
+            .into_iter()
+            .filter(|status| is_deployed(*status))
+            .map(StackStatus::as_str)
+            .collect();
+        assert_eq!(
+            tested,
+            [
+                "CREATE_COMPLETE",
+                "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+                "UPDATE_COMPLETE",
+                "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+                "UPDATE_ROLLBACK_COMPLETE",
+                "IMPORT_COMPLETE",
+                "IMPORT_ROLLBACK_COMPLETE",
+            ]
+        );
+    }
 }

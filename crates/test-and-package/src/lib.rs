@@ -54,7 +54,7 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         towpath_artifact::overlay(&store, location(input), &tree, &Limits::default()).await?;
     }
     let project = place::directory(&tree, &parameters.directory)?;
-    let done = run_tasks(&project, parameters, workspace, job.deadline()).await?;
+    let done = run_tasks(&project, parameters, workspace, job.work_deadline()).await?;
 
     // All of them are looked for before the first is published.
     let mut ready = Vec::new();

@@ -91,20 +91,13 @@ impl FromQuery for Parameters {
             &[("npm", "npm"), ("make", "make"), ("command", "command")],
         )?;
         let directory = query.take_as("dir", "a directory inside the source", inside)?;
-        let environment = query.take_prefix("Env.");
+        let environment = query.take_variables("Env.")?;
         let template = query.take_as("template", INSIDE, file_inside)?;
         let bucket = query.take_filled("release-bucket");
         let prefix = query.take("release-prefix");
         let (assigned, unassigned) = assign(query, outputs)?;
 
         let work = work(tasks.as_deref(), command, runner)?;
-        if let Some((name, value)) = environment.iter().find(|(name, _)| !is_variable(name)) {
-            return Err(ParameterError::invalid(
-                format!("Env.{name}"),
-                value,
-                "for a variable: names have letters, digits and `_`, no digit first",
-            ));
-        }
         let mut unassigned = unassigned.into_iter();
         let template = match template {
             None => None,
@@ -223,11 +216,6 @@ fn inside(value: &str) -> Option<PathBuf> {
 
 fn file_inside(value: &str) -> Option<PathBuf> {
     inside(value).filter(|path| !path.as_os_str().is_empty())
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 #[cfg(test)]
@@ -387,7 +375,7 @@ mod tests {
             (
                 "task=a&Env.1X=2",
                 &[],
-                "parameter `Env.1X` is `2`, which is not for a variable",
+                "`Env.1X`: a variable's name has letters, digits and `_`",
             ),
             (
                 "task=a",

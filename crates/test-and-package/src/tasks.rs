@@ -28,15 +28,13 @@ impl fmt::Display for Done {
 }
 
 /// Runs the tasks in the project's directory; the first that fails is the error. All of them are
-/// found before the first is run.
+/// found before the first is run. They end by `deadline`.
 pub async fn run_tasks(
     project: &Path,
     parameters: &Parameters,
     workspace: &Workspace,
     deadline: Instant,
 ) -> Result<Done, ActionError> {
-    let now = Instant::now();
-    let deadline = now + usable(deadline.saturating_duration_since(now));
     let mut done = Done(Vec::new());
     for (name, command) in commands(project, &parameters.work)? {
         if Instant::now() >= deadline {
@@ -84,10 +82,4 @@ fn commands(project: &Path, work: &Work) -> Result<Vec<(String, Command)>, Actio
             Ok((name, command))
         })
         .collect()
-}
-
-/// The share of the time that the tasks get: packing and publishing need some too.
-fn usable(left: Duration) -> Duration {
-    const MOST_KEPT_BACK: Duration = Duration::from_mins(1);
-    left.saturating_sub((left / 10).min(MOST_KEPT_BACK))
 }

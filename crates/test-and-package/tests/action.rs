@@ -82,9 +82,15 @@ impl Pipeline {
         let aws = towpath_aws::fixed(&self.server.endpoint(), "eu-west-1", keys);
         let before = self.reports().len();
         let deadline = SystemTime::now() + Duration::from_mins(2);
-        towpath_job::handle(&Arc::new(TestAndPackage), event, deadline, &aws)
-            .await
-            .unwrap();
+        towpath_job::handle(
+            &Arc::new(TestAndPackage),
+            event,
+            deadline,
+            &aws,
+            &towpath_job::Secrets::default(),
+        )
+        .await
+        .unwrap();
         let mut reports = self.reports().split_off(before);
         assert_eq!(reports.len(), 1, "exactly one report");
         reports.remove(0)
