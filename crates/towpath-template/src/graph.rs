@@ -93,13 +93,26 @@ fn cycle(stuck: &[(&String, BTreeSet<String>)], done: &BTreeSet<String>) -> Vec<
     chain
 }
 
+/// What every template may refer to:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html>.
+const PSEUDO_PARAMETERS: [&str; 8] = [
+    "AWS::AccountId",
+    "AWS::NoValue",
+    "AWS::NotificationARNs",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+];
+
 /// Refuses references to what the template does not have.
 pub(crate) fn check_references(template: &Template) -> Result<(), TemplateError> {
     let resources = template.ids();
     let known = |name: &str| {
         resources.contains(name)
             || template.parameters().contains_key(name)
-            || name.starts_with("AWS::")
+            || PSEUDO_PARAMETERS.contains(&name)
     };
     let nothing = BTreeMap::new();
     let unknown = |value: &Value| -> BTreeSet<String> {
@@ -125,7 +138,9 @@ pub(crate) fn check_references(template: &Template) -> Result<(), TemplateError>
         .conditions()
         .values()
         .flat_map(|value| names(value, &nothing))
-        .filter(|name| !template.parameters().contains_key(name) && !name.starts_with("AWS::"))
+        .filter(|name| {
+            !template.parameters().contains_key(name) && !PSEUDO_PARAMETERS.contains(&name.as_str())
+        })
         .collect();
     if names.is_empty() {
         Ok(())

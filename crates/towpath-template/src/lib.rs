@@ -21,4 +21,5 @@ pub use error::{EvaluateError, SyntaxError, TemplateError};
 pub use evaluate::{Environment, Evaluation, conditions, evaluate};
 pub use graph::{dependencies, order, order_with};
 pub use parameters::ResolvedParameter;
+pub use suggest::did_you_mean;
 pub use template::Template;

@@ -20,10 +20,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// ``; did you mean `x`?`` or nothing.
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> String {
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, candidates)
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default()

@@ -334,6 +334,7 @@ mod tests {
             "Resources: {A: {Type: AWS::SNS::Topic, Properties: {TopicName: }}}",
             "Resources: {A: {Type: AWS::SNS::Topic, Properties: {TopicName: !Ref Nmae}}}\nParameters: {Name: {Type: String}}",
             "Resources: {A: {Type: AWS::SNS::Topic}}\nOutputs: {B: {Value: !GetAtt C.Arn}}",
+            "Resources: {A: {Type: AWS::SNS::Topic}}\nOutputs: {B: {Value: !Sub 'in ${AWS::Regionn}'}}",
             "Resources: {A: {Type: AWS::SNS::Topic}}\nOutputs: {B: {Description: x}}",
             "Resources: {A: {Type: AWS::SNS::Topic}}\nResource: {}",
             "Resources: {'Fn::ForEach::Topics': [a]}",
@@ -356,6 +357,7 @@ mod tests {
         `Resources.A.Properties.TopicName` is null, which CloudFormation does not allow: give it a value, remove it, or quote it
         unresolved resource dependencies [Nmae] in the Resources block of the template
         unresolved resource dependencies [C] in the Outputs block of the template
+        unresolved resource dependencies [AWS::Regionn] in the Outputs block of the template
         `Outputs.B` has no `Value`
         `Resource` is no section of a template; did you mean `Resources`?
         `Resources.Fn::ForEach::Topics` needs the transform AWS::LanguageExtensions, which is not available here: write it out
