@@ -16,8 +16,10 @@ const END64: &[u8] = b"PK\x06\x06";
 const END64_BYTES: usize = 56;
 /// A comment of 65,535 bytes, the end record, and a zip64 locator before it.
 const TAIL: u64 = 65_535 + END_BYTES as u64 + LOCATOR_BYTES as u64;
-/// 300,000 entries with names of 200 bytes take a quarter of this.
-const CENTRAL_DIRECTORY_LIMIT: u64 = 256 << 20;
+/// How much of a central directory an entry may take: four times what names of 200 bytes need.
+const ENTRY_BYTES: u64 = 1 << 10;
+/// What even the smallest central directory may take.
+const DIRECTORY_FLOOR: u64 = 1 << 20;
 
 /// Refuses an archive of more than `entries` entries, without an end, or with an absurd central directory.
 pub(crate) fn check(
@@ -57,10 +59,11 @@ pub(crate) fn check(
             }));
         }
         let directory = length.saturating_sub(offset);
-        if stated > 0 && directory > CENTRAL_DIRECTORY_LIMIT {
+        let limit = entries.saturating_mul(ENTRY_BYTES).max(DIRECTORY_FLOOR);
+        if stated > 0 && directory > limit {
             return Ok(Err(Refusal::CentralDirectory {
                 bytes: directory,
-                limit: CENTRAL_DIRECTORY_LIMIT,
+                limit,
             }));
         }
     }

@@ -37,13 +37,21 @@ pub fn unpack(
     unpacked
 }
 
+/// How many entries an archive may have of which one file is read.
+const ENTRIES_AROUND_A_FILE: u64 = 50_000;
+
 /// One file of an archive, at most `limit` bytes of it.
 pub fn read_file(
     reader: impl Read + Seek,
     path: &str,
     limit: u64,
 ) -> Result<Vec<u8>, ArtifactError> {
-    let (mut archive, plan) = plan::read(reader, &Limits::default())?;
+    // A function that wants one file need not have the memory for a tree of hundreds of thousands.
+    let limits = Limits {
+        entries: ENTRIES_AROUND_A_FILE,
+        ..Limits::default()
+    };
+    let (mut archive, plan) = plan::read(reader, &limits)?;
     let wanted = crate::name::parts(path)
         .map_err(|refusal| ArtifactError::entry(path, refusal))?
         .join("/");
