@@ -175,7 +175,6 @@ fn places(workspace: &Workspace, caches: &Path) -> impl Iterator<Item = (&'stati
         ("XDG_STATE_HOME", home.join(".local/state")),
         ("XDG_CACHE_HOME", caches.join("xdg")),
         ("npm_config_cache", caches.join("npm")),
-        ("npm_config_store_dir", caches.join("pnpm")),
         ("PNPM_HOME", home.join(".local/share/pnpm")),
         ("YARN_CACHE_FOLDER", caches.join("yarn")),
         ("COREPACK_HOME", caches.join("corepack")),
