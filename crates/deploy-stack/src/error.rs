@@ -175,9 +175,10 @@ impl From<DeployError> for Failure {
             DeployError::Configuration { .. } => Failure::configuration(message).with_hint(
                 "the file has the form {\"Parameters\": {\"Name\": \"value\"}, \"Tags\": {\"Name\": \"value\"}}; a StackPolicy is not applied by this action",
             ),
-            DeployError::Values(_) => Failure::configuration(message).with_hint(
-                "give it as Param.NAME=value in UserParameters, or in the file that config= names",
-            ),
+            DeployError::Values(ValuesError::Unknown { .. }) => Failure::configuration(message)
+                .with_hint("declare it in the template's Parameters, or take its Param.NAME out of UserParameters and the file that config= names"),
+            DeployError::Values(ValuesError::Missing(_)) => Failure::configuration(message)
+                .with_hint("give it as Param.NAME=value in UserParameters, or in the file that config= names"),
             DeployError::NoReleaseBucket(_) => Failure::configuration(message)
                 .with_hint("set RELEASE_BUCKET in the function's environment to a bucket that it may write to"),
             DeployError::NoRegion => Failure::configuration(message)

@@ -36,7 +36,9 @@ impl DeployStack {
     }
 
     fn client(&self, region: Option<&str>) -> Client {
-        let mut settings = aws_sdk_cloudformation::config::Builder::from(&self.config);
+        let mut settings = aws_sdk_cloudformation::config::Builder::from(
+            &towpath_aws::control_plane(&self.config),
+        );
         if let Some(region) = region {
             settings = settings.region(aws_sdk_cloudformation::config::Region::new(
                 region.to_owned(),
