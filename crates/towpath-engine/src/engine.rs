@@ -9,6 +9,7 @@ mod report;
 mod schedule;
 mod state;
 mod timers;
+mod transition;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,12 +20,13 @@ use crate::{ActionExecutionId, ApprovalToken, ExecutionId, JobId, Time};
 
 pub use message::{
     ApprovalAnswer, ApprovalRequest, Effect, Fetch, Input, Invocation, JobSuccess, Refused,
-    RetryRequest, SourceFetched, StartExecution,
+    RetryRequest, SourceFetched, StartExecution, TransitionChange,
 };
 pub use state::{
     ActionRun, ActionStatus, Approval, Artifact, Execution, ExecutionStatus, Failure, Job,
     JobStatus, Revision, SourceOverride, StageRun, StageStatus, Stop, Trigger,
 };
+pub use transition::{Transition, TransitionEnd};
 
 /// At most this many executions of a pipeline run at once (CodePipeline User Guide, quotas).
 const CONCURRENT_EXECUTIONS: usize = 50;
@@ -66,6 +68,9 @@ pub struct StageState<'a> {
     pub holder: Option<&'a Execution>,
     /// Whoever was in it last, or still is.
     pub latest: Option<&'a Execution>,
+    /// How the way into it stands: the end of the link that is disabled, else the one that was
+    /// changed last. `None` when nobody ever changed it: it is enabled.
+    pub transition: Option<&'a Transition>,
     slot: &'a Slot,
     executions: &'a [Execution],
 }
@@ -96,12 +101,15 @@ pub struct JobView<'a> {
     pub action: &'a Action,
 }
 
-/// Who is in a stage, and who waits for it.
+/// Who is in a stage, who waits for it, and how the links to its neighbours stand.
 #[derive(Debug, Default)]
 struct Slot {
     holder: Option<usize>,
     waiters: VecDeque<usize>,
     latest: Option<usize>,
+    /// `None` when nobody ever changed it, as is the other.
+    inbound: Option<Transition>,
+    outbound: Option<Transition>,
 }
 
 /// Where an attempt is found: execution, then place in its log.
@@ -183,6 +191,7 @@ impl Engine {
                 reason,
             } => self.stop(&execution, Stop { abandon, reason }, &mut turn)?,
             Input::Retry(request) => self.retry(&request, &mut turn)?,
+            Input::ChangeTransition(change) => self.change_transition(change, &mut turn)?,
             Input::Tick => self.tick(&mut turn),
             Input::Update(definition) => self.update(*definition, &mut turn),
             Input::Delete => self.cancel_all(&mut turn),
@@ -216,12 +225,16 @@ impl Engine {
 
     /// How each stage stands, in order.
     pub fn stages(&self) -> impl Iterator<Item = StageState<'_>> {
-        self.slots.iter().map(|slot| StageState {
-            holder: slot.holder.map(|index| &self.executions[index]),
-            latest: slot.latest.map(|index| &self.executions[index]),
-            slot,
-            executions: &self.executions,
-        })
+        self.slots
+            .iter()
+            .enumerate()
+            .map(|(stage, slot)| StageState {
+                holder: slot.holder.map(|index| &self.executions[index]),
+                latest: slot.latest.map(|index| &self.executions[index]),
+                transition: self.transition_into(stage),
+                slot,
+                executions: &self.executions,
+            })
     }
 
     /// The last attempt at an action, of whichever execution.

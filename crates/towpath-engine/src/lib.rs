@@ -13,8 +13,9 @@
 //! - [`constraint`]: the texts in which CodePipeline rejects a value of the wrong length, pattern or range.
 //!
 //! Invariants: an action reaches one terminal status and keeps it; no job is made for an action
-//! that has ended; a stage is held by at most one execution (except in `PARALLEL` mode); whoever
-//! delivers the timers sees every execution end.
+//! that has ended; a stage is held by at most one execution (except in `PARALLEL` mode); nobody
+//! enters a stage whose transition is disabled; whoever delivers the timers sees every execution
+//! end, save those that wait for a disabled transition.
 
 pub mod constraint;
 pub mod definition;
@@ -28,7 +29,8 @@ pub use engine::{
     ActionRun, ActionStatus, Approval, ApprovalAnswer, ApprovalRequest, Artifact, Effect, Engine,
     Execution, ExecutionStatus, Failure, Fetch, Input, Invocation, Job, JobStatus, JobSuccess,
     JobView, Refused, RetryRequest, Revision, Settings, SourceFetched, SourceOverride, StageRun,
-    StageState, StageStatus, StartExecution, Stop, Trigger,
+    StageState, StageStatus, StartExecution, Stop, Transition, TransitionChange, TransitionEnd,
+    Trigger,
 };
 pub use id::{ActionExecutionId, ApprovalToken, ExecutionId, JobId};
 pub use time::Time;

@@ -1,11 +1,11 @@
-//! What people do to a pipeline: start, stop, retry, update.
+//! What people do to a pipeline: start, stop, retry, update. For transitions see `transition`.
 
 use std::sync::Arc;
 
 use super::state::Position;
 use super::{
     ActionStatus, CONCURRENT_EXECUTIONS, Engine, Execution, ExecutionStatus, Refused, RetryRequest,
-    Slot, StageRun, StageStatus, StartExecution, Stop, Turn,
+    StageRun, StageStatus, StartExecution, Stop, Turn,
 };
 use crate::ExecutionId;
 use crate::definition::{Definition, ExecutionMode, RetryMode};
@@ -213,17 +213,17 @@ impl Engine {
 
     pub(super) fn update(&mut self, definition: Definition, turn: &mut Turn<'_>) {
         self.cancel_all(turn);
-        // What was last in a stage stays on show while a stage of that name exists.
+        // What was last in a stage stays on show while a stage of that name exists, and so do its
+        // transitions; holders and waiters are gone.
         let mut slots = std::mem::take(&mut self.slots);
         self.slots = definition
             .stages
             .iter()
-            .map(|stage| Slot {
-                latest: self
-                    .definition
+            .map(|stage| {
+                self.definition
                     .stage(&stage.name)
-                    .and_then(|old| slots[old].latest.take()),
-                ..Slot::default()
+                    .map(|old| std::mem::take(&mut slots[old]))
+                    .unwrap_or_default()
             })
             .collect();
         self.definition = Arc::new(definition);

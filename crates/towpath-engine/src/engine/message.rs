@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::state::{
     ActionStatus, Artifact, ExecutionStatus, Failure, JobStatus, Revision, SourceOverride, Trigger,
 };
+use super::transition::TransitionEnd;
 use crate::definition::{Action, Definition, RetryMode};
 use crate::{ActionExecutionId, ApprovalToken, ExecutionId, JobId, Time};
 
@@ -49,6 +50,8 @@ pub enum Input {
     },
     /// Someone retries a stage.
     Retry(RetryRequest),
+    /// Someone disables or enables a link between stages.
+    ChangeTransition(TransitionChange),
     /// Time has passed. Harmless at any moment.
     Tick,
     /// The definition is replaced; executions that run are cancelled.
@@ -124,6 +127,19 @@ pub struct RetryRequest {
     pub stage: String,
     /// Which actions.
     pub mode: RetryMode,
+}
+
+/// One end of a link between stages, disabled or enabled.
+#[derive(Debug, Clone)]
+pub struct TransitionChange {
+    /// The stage's name.
+    pub stage: String,
+    /// Which end.
+    pub end: TransitionEnd,
+    /// Why it is disabled. `None` enables it.
+    pub disabled: Option<String>,
+    /// Who wants it.
+    pub by: Option<String>,
 }
 
 /// What is to be done in the world.

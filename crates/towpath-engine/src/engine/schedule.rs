@@ -17,14 +17,16 @@ const RESOLVED_CONFIGURATION: usize = 100 * 1024;
 impl Engine {
     /// An execution comes to the door of a stage.
     pub(super) fn arrive(&mut self, execution: usize, stage: usize, turn: &mut Turn<'_>) {
+        let mode = self.mode();
+        let open = self.is_open(stage);
         let slot = &mut self.slots[stage];
         let free = slot.holder.is_none() && slot.waiters.is_empty();
-        if free || self.definition.mode == ExecutionMode::Parallel {
+        if open && (free || mode == ExecutionMode::Parallel) {
             self.enter(execution, stage, turn);
             return;
         }
         self.executions[execution].position = Position::Waiting(stage);
-        if self.definition.mode == ExecutionMode::Queued {
+        if mode != ExecutionMode::Superseded {
             slot.waiters.push_back(execution);
             return;
         }
@@ -40,7 +42,7 @@ impl Engine {
         self.end(older, ExecutionStatus::Superseded, turn);
     }
 
-    fn enter(&mut self, execution: usize, stage: usize, turn: &mut Turn<'_>) {
+    pub(super) fn enter(&mut self, execution: usize, stage: usize, turn: &mut Turn<'_>) {
         let slot = &mut self.slots[stage];
         slot.latest = Some(execution);
         if self.definition.mode != ExecutionMode::Parallel {
@@ -58,16 +60,14 @@ impl Engine {
         self.enter(execution, stage, turn);
     }
 
-    /// An execution leaves a stage, and the next one comes in.
+    /// An execution leaves a stage, and the next one comes in if the stage is open.
     fn release(&mut self, execution: usize, stage: usize, turn: &mut Turn<'_>) {
         let slot = &mut self.slots[stage];
         if slot.holder != Some(execution) {
             return;
         }
         slot.holder = None;
-        if let Some(next) = slot.waiters.pop_front() {
-            self.enter(next, stage, turn);
-        }
+        self.admit(stage, turn);
     }
 
     /// Gives an execution its terminal status and takes it off every list.

@@ -8,10 +8,12 @@ use serde_json::json;
 use towpath_engine::definition::{ExecutionMode, RetryMode};
 use towpath_engine::{
     ActionExecutionId, ActionStatus, ApprovalAnswer, Effect, ExecutionId, ExecutionStatus, Failure,
-    Input, JobSuccess, RetryRequest, Revision, SourceFetched,
+    Input, JobSuccess, RetryRequest, Revision, SourceFetched, TransitionChange, TransitionEnd,
 };
 
 use crate::pipeline::{Bench, approval, lambda, parse, pipeline, source, stage, with};
+
+const STAGES: [&str; 3] = ["Source", "Work", "Gate"];
 
 /// What may happen. Numbers choose among everything ever seen, ended things included.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ enum Step {
     Answered(usize, bool),
     Stopped(usize, bool),
     Retried(usize, usize, bool),
+    /// One end of a stage's links: which stage, inbound, disabled.
+    Turned(usize, bool, bool),
     Passed(u64),
     Updated,
 }
@@ -45,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), any::<bool>()).prop_map(|(i, yes)| Step::Answered(i, yes)),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(i, abandon)| Step::Stopped(i, abandon)),
         3 => (any::<usize>(), 0..3_usize, any::<bool>()).prop_map(|(i, s, all)| Step::Retried(i, s, all)),
+        2 => (0..3_usize, any::<bool>(), any::<bool>()).prop_map(|(s, inbound, disabled)| Step::Turned(s, inbound, disabled)),
         4 => (0..3_600_u64).prop_map(Step::Passed),
         1 => (0..200_000_u64).prop_map(Step::Passed),
         1 => prop::bool::weighted(0.2).prop_map(|update| if update { Step::Updated } else { Step::Start }),
@@ -87,6 +92,11 @@ struct World {
     over: HashMap<ExecutionId, ExecutionStatus>,
     jobs: HashSet<String>,
     seen: usize,
+    /// Which ends are disabled, by stage: inbound, outbound.
+    disabled: [[bool; 2]; 3],
+    /// Who was in each stage when it was last looked at, and whether it was open.
+    inside: [(HashSet<ExecutionId>, bool); 3],
+    retried: bool,
 }
 
 impl World {
@@ -100,10 +110,14 @@ impl World {
             over: HashMap::new(),
             jobs: HashSet::new(),
             seen: 0,
+            disabled: [[false; 2]; 3],
+            inside: Default::default(),
+            retried: false,
         }
     }
 
     fn take(&mut self, step: Step) {
+        self.retried = matches!(step, Step::Retried(..));
         let bench = &mut self.bench;
         let pick = |length: usize, index: usize| (length > 0).then(|| index % length);
         let input = match step {
@@ -197,7 +211,7 @@ impl World {
             Step::Retried(index, stage, all) => self.execution(index).map(|execution| {
                 Input::Retry(RetryRequest {
                     execution,
-                    stage: ["Source", "Work", "Gate"][stage].into(),
+                    stage: STAGES[stage].into(),
                     mode: if all {
                         RetryMode::AllActions
                     } else {
@@ -205,6 +219,10 @@ impl World {
                     },
                 })
             }),
+            Step::Turned(stage, inbound, disabled) => {
+                self.turn(stage, inbound, disabled);
+                None
+            }
             Step::Passed(seconds) => {
                 bench.pass(Duration::from_secs(seconds));
                 None
@@ -217,6 +235,30 @@ impl World {
             // A refusal is an answer too; what must hold must hold after it.
             let _ = self.bench.feed(input);
         }
+    }
+
+    fn turn(&mut self, stage: usize, inbound: bool, disabled: bool) {
+        self.disabled[stage][usize::from(!inbound)] = disabled;
+        self.bench
+            .feed(Input::ChangeTransition(TransitionChange {
+                stage: STAGES[stage].into(),
+                end: if inbound {
+                    TransitionEnd::Inbound
+                } else {
+                    TransitionEnd::Outbound
+                },
+                disabled: disabled.then(|| "not now".into()),
+                by: None,
+            }))
+            .expect("the stage exists");
+    }
+
+    /// Whether executions may enter a stage, by what was asked for.
+    fn open(&self, stage: usize) -> bool {
+        let before = stage
+            .checked_sub(1)
+            .is_some_and(|before| self.disabled[before][1]);
+        !(self.disabled[stage][0] || before)
     }
 
     fn execution(&self, index: usize) -> Option<ExecutionId> {
@@ -303,17 +345,32 @@ impl World {
                 .filter(|execution| execution.waiting_for() == Some(index))
                 .count();
             assert_eq!(stage.waiters().count(), waiting);
+            let open = self.open(index);
+            assert_eq!(
+                stage.transition.is_none_or(|end| end.disabled.is_none()),
+                open,
+                "stage {index}: {:?}",
+                stage.transition
+            );
+            assert!(
+                !open || stage.holder.is_some() || waiting == 0,
+                "stage {index} is free and open, yet someone waits"
+            );
+            let (were_inside, was_open) = &self.inside[index];
+            assert!(
+                open || *was_open
+                    || self.retried
+                    || inside.iter().all(|id| were_inside.contains(id)),
+                "someone entered stage {index}, which was not open"
+            );
+            self.inside[index] = (inside.iter().map(|&id| id.clone()).collect(), open);
             match self.mode {
-                ExecutionMode::Parallel => assert_eq!(waiting, 0),
+                ExecutionMode::Parallel => assert!(!open || waiting == 0),
                 ExecutionMode::Superseded | ExecutionMode::Queued => {
                     assert!(inside.len() <= 1, "two executions in stage {index}");
                     assert_eq!(
                         stage.holder.map(|execution| &execution.id),
                         inside.first().copied()
-                    );
-                    assert!(
-                        stage.holder.is_some() || waiting == 0,
-                        "stage {index} is free, yet someone waits"
                     );
                 }
             }
@@ -322,15 +379,16 @@ impl World {
             }
         }
 
-        // Whatever runs has a timer, and the driver was told of the next one.
+        // Whatever is in a stage has a timer, and the driver was told of the next one. Whoever waits
+        // does so behind another, or for a transition: that was seen above.
         let running = engine
             .executions()
             .iter()
-            .any(|execution| !execution.status.is_terminal());
+            .any(|execution| execution.stage().is_some());
         assert_eq!(
             engine.next_timer().is_some(),
             running,
-            "a timer runs exactly while an execution does"
+            "a timer runs exactly while a stage is occupied"
         );
         let announced = self
             .bench
@@ -346,17 +404,28 @@ impl World {
         }
     }
 
-    /// Nobody reports any more: time alone ends everything.
+    /// Nobody reports any more: time alone ends everything that is in a stage or comes into one, and
+    /// once every transition is enabled, everything.
     fn outlast(&mut self) {
-        for _ in 0..10_000 {
-            if self.bench.engine.next_timer().is_none() {
-                break;
-            }
-            self.bench.pass(Duration::from_hours(1));
-            self.check();
+        self.wait();
+        for execution in self.bench.engine.executions() {
+            assert!(
+                execution.status.is_terminal()
+                    || execution
+                        .waiting_for()
+                        .is_some_and(|stage| !self.open(stage)),
+                "{execution:#?} neither ended nor waits for a transition"
+            );
         }
+        for stage in 0..STAGES.len() {
+            for inbound in [true, false] {
+                self.retried = false;
+                self.turn(stage, inbound, false);
+                self.check();
+            }
+        }
+        self.wait();
         let engine = &self.bench.engine;
-        assert_eq!(engine.next_timer(), None, "a timer for ever");
         assert!(
             engine
                 .executions()
@@ -368,6 +437,18 @@ impl World {
                 .stages()
                 .all(|stage| stage.holder.is_none() && stage.waiters().count() == 0)
         );
+    }
+
+    fn wait(&mut self) {
+        self.retried = false;
+        for _ in 0..10_000 {
+            if self.bench.engine.next_timer().is_none() {
+                break;
+            }
+            self.bench.pass(Duration::from_hours(1));
+            self.check();
+        }
+        assert_eq!(self.bench.engine.next_timer(), None, "a timer for ever");
     }
 }
 

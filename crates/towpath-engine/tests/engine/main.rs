@@ -8,4 +8,5 @@ mod invariants;
 mod modes;
 mod pipeline;
 mod retries;
+mod transitions;
 mod variables;
