@@ -5,8 +5,8 @@
 //! in tasks, without the lock.
 //!
 //! Not as in AWS: no execution starts by itself (neither when a pipeline is created nor when its
-//! source changes), stage transitions are always open, and conditions and rollback are carried
-//! along without effect.
+//! source changes), an execution that waits for a disabled transition waits however long it takes
+//! rather than 30 days, and conditions and rollback are carried along without effect.
 
 mod answer;
 mod driver;
@@ -19,6 +19,7 @@ mod role;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod transitions;
 mod views;
 
 use std::collections::{BTreeMap, HashMap};
@@ -113,6 +114,8 @@ impl CodePipeline {
             "StartPipelineExecution" => self.start_execution(world, caller, &input),
             "StopPipelineExecution" => self.stop_execution(world, &input),
             "RetryStageExecution" => self.retry_stage(world, &input),
+            "DisableStageTransition" => self.disable_transition(world, caller, &input),
+            "EnableStageTransition" => self.enable_transition(world, caller, &input),
             "GetPipelineExecution" => self.get_execution(&input),
             "ListPipelineExecutions" => self.list_executions(&input),
             "GetPipelineState" => self.get_state(world, &input),

@@ -5,3 +5,4 @@ mod misconfigured;
 mod over_the_wire;
 mod scene;
 mod stored;
+mod transitions;

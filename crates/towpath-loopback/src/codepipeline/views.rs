@@ -8,6 +8,7 @@ use towpath_engine::{ActionRun, Engine, Execution, Failure, StageRun, StageState
 use super::answer::{action_type, listed_artifact, object, seconds, text};
 use super::executions::find_execution;
 use super::request::{Request, page};
+use super::transitions::transition_state;
 use super::{CodePipeline, Pipeline, find};
 use crate::{AwsError, World};
 
@@ -180,7 +181,7 @@ fn stage_state(
         "stageName": stage.name,
         "inboundExecution": inbound.first(),
         "inboundExecutions": inbound,
-        "inboundTransitionState": {"enabled": true},
+        "inboundTransitionState": transition_state(state.transition),
         "actionStates": actions,
         "latestExecution": latest,
         "retryStageMetadata": retries,

@@ -1,6 +1,6 @@
 //! Every resource type that is executed: made, changed and removed again.
 
-use aws_sdk_cloudformation::types::ChangeSetType;
+use aws_sdk_cloudformation::types::{ChangeSetType, StackStatus};
 
 use crate::account::{Account, archive};
 
@@ -212,5 +212,66 @@ async fn every_executed_type_is_made_changed_and_removed() {
         "{:#?}",
         account.reasons(id).await
     );
+    account.loopback.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_template_disables_a_transition_and_enables_it_again() {
+    const PIPELINE: &str = "
+Resources:
+  Bucket: {Type: AWS::S3::Bucket}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: codepipeline.amazonaws.com}, Action: sts:AssumeRole}]
+  Pipeline:
+    Type: AWS::CodePipeline::Pipeline
+    Properties:
+      Name: held
+      RoleArn: !GetAtt Role.Arn
+      PipelineType: V2
+      ArtifactStore: {Type: S3, Location: !Ref Bucket}
+      Stages:
+        - Name: Source
+          Actions:
+            - Name: Source
+              ActionTypeId: {Category: Source, Owner: AWS, Provider: CodeStarSourceConnection, Version: '1'}
+              Configuration: {ConnectionArn: 'arn:aws:codeconnections:us-east-1:000000000000:connection/one', FullRepositoryId: a/b, BranchName: main}
+              OutputArtifacts: [{Name: Source}]
+        - Name: Gate
+          Actions:
+            - Name: Gate
+              ActionTypeId: {Category: Approval, Owner: AWS, Provider: Manual, Version: '1'}
+";
+    let account = Account::start().await;
+    let disabling = format!(
+        "{PIPELINE}      DisableInboundStageTransitions: [{{StageName: Gate, Reason: not yet}}]\n"
+    );
+    for (change, template, expected) in [
+        (ChangeSetType::Create, &*disabling, Some("not yet")),
+        (ChangeSetType::Update, PIPELINE, None),
+    ] {
+        let stack = account.deploy("held", change, template, &[]).await;
+        let id = stack.stack_id().expect("an id");
+        let status = stack.stack_status().map(StackStatus::as_str);
+        assert!(
+            status.is_some_and(|status| matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE")),
+            "{:#?}",
+            account.reasons(id).await
+        );
+        let state = account
+            .codepipeline()
+            .get_pipeline_state()
+            .name("held")
+            .send()
+            .await
+            .expect("a state");
+        let link = state.stage_states()[1]
+            .inbound_transition_state()
+            .expect("a transition");
+        assert_eq!(link.enabled(), expected.is_none());
+        assert_eq!(link.disabled_reason(), expected);
+    }
     account.loopback.shutdown().await;
 }

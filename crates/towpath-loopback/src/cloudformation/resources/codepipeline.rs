@@ -56,6 +56,7 @@ pub(super) async fn update(
         json!({ "pipeline": declaration(properties, &name) })
     )?;
     disable_transitions(scene, properties, &name).await?;
+    enable_transitions(scene, &resource.properties, properties, &name).await?;
     Ok(pipeline(name, &answer))
 }
 
@@ -96,6 +97,45 @@ async fn disable_transitions(scene: &Scene, properties: &Value, name: &str) -> R
         )?;
     }
     Ok(())
+}
+
+/// Enables what the template does not disable any more.
+async fn enable_transitions(
+    scene: &Scene,
+    before: &Value,
+    properties: &Value,
+    name: &str,
+) -> Result<(), Trouble> {
+    for stage in enabled_again(before, properties) {
+        service_call!(
+            scene,
+            codepipeline,
+            "CodePipeline",
+            "EnableStageTransition",
+            json!({
+                "pipelineName": name,
+                "stageName": stage,
+                "transitionType": "Inbound",
+            })
+        )?;
+    }
+    Ok(())
+}
+
+/// The stages that were disabled, are not to be any more, and still exist.
+fn enabled_again(before: &Value, properties: &Value) -> Vec<String> {
+    let names = |properties: &Value, list: &str, member: &str| -> Vec<String> {
+        input::list(properties, list)
+            .iter()
+            .filter_map(|entry| input::text(entry, member))
+            .collect()
+    };
+    let disabled = |properties| names(properties, "DisableInboundStageTransitions", "StageName");
+    let (still, exist) = (disabled(properties), names(properties, "Stages", "Name"));
+    disabled(before)
+        .into_iter()
+        .filter(|stage| !still.contains(stage) && exist.contains(stage))
+        .collect()
 }
 
 /// The pipeline's structure. Below `Configuration` keys are the actions' own and stay as they are.
@@ -140,6 +180,33 @@ fn declaration(properties: &Value, name: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_transition_that_is_not_listed_any_more_is_enabled() {
+        let disabling = |stages: &[&str]| {
+            let list: Vec<Value> = stages
+                .iter()
+                .map(|stage| json!({"StageName": stage, "Reason": "x"}))
+                .collect();
+            json!({
+                "Stages": [{"Name": "Source"}, {"Name": "Commit"}, {"Name": "Production"}],
+                "DisableInboundStageTransitions": list,
+            })
+        };
+        for (before, after, expected) in [
+            (&[][..], &["Commit"][..], &[][..]),
+            (&["Commit"], &["Commit"], &[]),
+            (&["Commit", "Production"], &["Commit"], &["Production"]),
+            (&["Commit"], &[], &["Commit"]),
+            (&["Gone"], &[], &[]),
+        ] {
+            assert_eq!(
+                enabled_again(&disabling(before), &disabling(after)),
+                expected,
+                "{before:?} to {after:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_pipeline_becomes_what_the_api_calls_it() {
