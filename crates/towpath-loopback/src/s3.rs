@@ -12,6 +12,7 @@ mod reading;
 mod receive;
 mod store;
 mod uploads;
+mod wording;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use crate::{AwsError, World};
 pub(crate) use access::CutSlot;
 use store::{Attributes, Precondition, Store, Versioning};
+pub(crate) use wording::Question;
 
 /// The store.
 pub(crate) struct S3 {

@@ -14,7 +14,7 @@ use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::s3::CutSlot;
+use crate::s3::{CutSlot, Question};
 use crate::{World, control, router};
 
 /// A request whose body has been read.
@@ -145,6 +145,7 @@ async fn answer_s3(
     s3: &S3Service,
     request: http::Request<Incoming>,
 ) -> Result<Answer, CutConnection> {
+    let question = Question::of(&request);
     let mut request = request.map(s3s::Body::from);
     let slot = CutSlot::default();
     request.extensions_mut().insert(slot.clone());
@@ -157,7 +158,7 @@ async fn answer_s3(
         return Err(CutConnection);
     }
     let mut answer = match answered {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(answer)) => question.reword(answer).await,
         Ok(Err(error)) => stream(self::answer(
             500,
             "text/plain",

@@ -9,7 +9,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, serves};
 use super::store::Store;
 use crate::faults::{Cut, Kind};
 use crate::identity::now_ms;
@@ -63,6 +63,13 @@ impl S3Access for Policies {
         let operation = cx.s3_op().name().to_owned();
         let operation = operation.as_str();
         self.inject(cx, operation).await?;
+        if !serves(operation) {
+            self.world.fidelity.refused(format!("s3:{operation}"));
+            return Err(s3_error!(
+                NotImplemented,
+                "the loopback does not serve s3:{operation}"
+            ));
+        }
 
         let (bucket, key) = match cx.s3_path() {
             S3Path::Root => (None, None),
@@ -307,7 +314,7 @@ fn action(operation: &str, versioned: bool) -> &'static str {
         ("PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle", _) => {
             "s3:PutLifecycleConfiguration"
         }
-        // What the loopback does not serve is answered as such to whoever may do everything.
+        // An operation that is served and not listed here is left to whoever may do everything.
         _ => "s3:*",
     }
 }

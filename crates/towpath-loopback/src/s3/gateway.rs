@@ -24,6 +24,8 @@ pub(super) struct Gateway {
 /// those that read or write content are `async`.
 macro_rules! operations {
     ($($name:ident: $input:ident => $output:ident = $function:path $(, $wait:ident)?;)*) => {
+        const SERVED: &[&str] = &[$(stringify!($name)),*];
+
         #[async_trait]
         impl S3 for Gateway {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
@@ -33,6 +35,15 @@ macro_rules! operations {
             })*
         }
     };
+}
+
+/// Whether there is a function for an operation. A form that is posted is put as an object.
+pub(super) fn serves(operation: &str) -> bool {
+    let same = |served: &&str| {
+        let letters = served.bytes().filter(|byte| *byte != b'_');
+        letters.eq(operation.bytes().map(|byte| byte.to_ascii_lowercase()))
+    };
+    operation == "PostObject" || SERVED.iter().any(same)
 }
 
 operations! {
@@ -81,4 +92,23 @@ operations! {
     abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput = uploads::abort;
     list_parts: ListPartsInput => ListPartsOutput = uploads::list_parts;
     list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput = uploads::list;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::serves;
+
+    #[test]
+    fn an_operation_is_served_under_the_name_that_aws_gives_it() {
+        for (operation, expected) in [
+            ("GetObject", true),
+            ("ListObjectsV2", true),
+            ("GetPublicAccessBlock", true),
+            ("PostObject", true),
+            ("GetBucketAcl", false),
+            ("GetObjectAcl", false),
+        ] {
+            assert_eq!(serves(operation), expected, "{operation}");
+        }
+    }
 }

@@ -162,3 +162,91 @@ async fn a_session_token_is_not_in_the_answer_to_a_wrong_signature() {
     assert!(!answer.body.contains(&token), "the token is told");
     world.loopback.shutdown().await;
 }
+
+#[tokio::test]
+async fn every_refusal_of_s3_says_what_it_refuses() {
+    let world = World::start().await;
+    let root = world.root();
+    // S3 alone wants the hash of the payload among the headers.
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let headers = [("x-amz-content-sha256", nothing)];
+    let create = world
+        .signed("s3", "PUT", "/bucket", &headers, "", &root)
+        .await;
+    assert_eq!(create.status, 200, "{create:?}");
+    let (key, _) = world.loopback.root_credentials();
+    let wrong = Credentials::new(key, "wrong", None, None, "test");
+    let mismatch = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+    for (method, path, who, status, code, message) in [
+        (
+            "PUT",
+            "/b1",
+            &root,
+            400,
+            "InvalidBucketName",
+            "The specified bucket is not valid: `b1` has fewer than 3 or more than 63 characters",
+        ),
+        (
+            "GET",
+            "/bucket",
+            &wrong,
+            403,
+            "SignatureDoesNotMatch",
+            mismatch,
+        ),
+        (
+            "GET",
+            "/bucket?acl",
+            &root,
+            501,
+            "NotImplemented",
+            "the loopback does not serve s3:GetBucketAcl",
+        ),
+        (
+            "PUT",
+            "/bucket/key?acl",
+            &root,
+            501,
+            "NotImplemented",
+            "the loopback does not serve s3:PutObjectAcl",
+        ),
+        (
+            "PATCH",
+            "/bucket?shape",
+            &root,
+            501,
+            "NotImplemented",
+            "the loopback does not serve s3: PATCH /bucket?shape",
+        ),
+    ] {
+        let answer = world.signed("s3", method, path, &headers, "", who).await;
+        let told = (
+            answer.status,
+            element(&answer.body, "Code"),
+            element(&answer.body, "Message"),
+        );
+        let expected = (status, code.to_owned(), message.to_owned());
+        assert_eq!(told, expected, "{method} {path}: {answer:?}");
+    }
+    for (path, status, code) in [
+        ("/%zz", 400, "InvalidURI"),
+        (
+            "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=cut",
+            403,
+            "SignatureDoesNotMatch",
+        ),
+        (
+            "/bucket/key?AWSAccessKeyId=a&Expires=soon&Signature=x",
+            403,
+            "SignatureDoesNotMatch",
+        ),
+    ] {
+        let answer = world.raw("GET", path, &[], b"").await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert_eq!(element(&answer.body, "Code"), code, "{path}");
+        assert_ne!(element(&answer.body, "Message"), "", "{path}: {answer:?}");
+    }
+    let refused = world.control("GET", "/_towpath/fidelity", "").await;
+    assert!(refused.body.contains("s3:GetBucketAcl"), "{refused:?}");
+    world.loopback.shutdown().await;
+}
