@@ -1,6 +1,7 @@
 //! AWS::CodePipeline::Pipeline: the template's structure, as CodePipeline's API spells it.
 
 use serde_json::{Map, Value, json};
+use towpath_template::did_you_mean;
 
 use super::names::{self, Rules};
 use super::properties::{camel_case, pick, tag_list, whole_numbers};
@@ -19,7 +20,90 @@ const STRUCTURE: &[&str] = &[
     "Triggers",
 ];
 
+/// What each property type of the resource may have, and where below a pipeline it stands: `[]`
+/// goes through a list. `Configuration` has the action's own keys and is in none of them.
+const PROPERTY_TYPES: &[(&[&str], &[&str])] = &[
+    (
+        &[],
+        &[
+            "ArtifactStore",
+            "ArtifactStores",
+            "DisableInboundStageTransitions",
+            "ExecutionMode",
+            "Name",
+            "PipelineType",
+            "RestartExecutionOnUpdate",
+            "RoleArn",
+            "Stages",
+            "Tags",
+            "Triggers",
+            "Variables",
+        ],
+    ),
+    (
+        &["Stages", "[]"],
+        &[
+            "Actions",
+            "BeforeEntry",
+            "Blockers",
+            "Name",
+            "OnFailure",
+            "OnSuccess",
+        ],
+    ),
+    (
+        &["Stages", "[]", "Actions", "[]"],
+        &[
+            "ActionTypeId",
+            "Commands",
+            "Configuration",
+            "EnvironmentVariables",
+            "InputArtifacts",
+            "Name",
+            "Namespace",
+            "OutputArtifacts",
+            "OutputVariables",
+            "Region",
+            "RoleArn",
+            "RunOrder",
+            "TimeoutInMinutes",
+        ],
+    ),
+    (
+        &["Stages", "[]", "Actions", "[]", "ActionTypeId"],
+        &["Category", "Owner", "Provider", "Version"],
+    ),
+    (
+        &["Stages", "[]", "Actions", "[]", "InputArtifacts", "[]"],
+        &["Name"],
+    ),
+    (
+        &["Stages", "[]", "Actions", "[]", "OutputArtifacts", "[]"],
+        &["Files", "Name"],
+    ),
+    (&["ArtifactStore"], STORE),
+    (&["ArtifactStore", "EncryptionKey"], KEY),
+    (&["ArtifactStores", "[]"], &["ArtifactStore", "Region"]),
+    (&["ArtifactStores", "[]", "ArtifactStore"], STORE),
+    (
+        &["ArtifactStores", "[]", "ArtifactStore", "EncryptionKey"],
+        KEY,
+    ),
+    (
+        &["Variables", "[]"],
+        &["DefaultValue", "Description", "Name"],
+    ),
+    (
+        &["DisableInboundStageTransitions", "[]"],
+        &["Reason", "StageName"],
+    ),
+];
+
+const STORE: &[&str] = &["EncryptionKey", "Location", "Type"];
+const KEY: &[&str] = &["Id", "Type"];
+
 pub(super) async fn create(scene: &Scene, properties: &Value) -> Result<Made, Trouble> {
+    refuse_unknown(properties)?;
     let name = names::physical(scene, properties, "Name", Rules::PIPELINE);
     let arn = scene.world.arn("codepipeline", &name);
     scene.authorize("CodePipeline", "codepipeline:CreatePipeline", &arn)?;
@@ -45,6 +129,7 @@ pub(super) async fn update(
     resource: &Resource,
     properties: &Value,
 ) -> Result<Made, Trouble> {
+    refuse_unknown(properties)?;
     let name = resource.physical_id.clone().unwrap_or_default();
     let arn = scene.world.arn("codepipeline", &name);
     scene.authorize("CodePipeline", "codepipeline:UpdatePipeline", &arn)?;
@@ -71,6 +156,49 @@ pub(super) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
         "DeletePipeline",
         json!({ "name": name })
     )
+}
+
+/// Refuses what CloudFormation's schema of the resource does not have, in its words.
+fn refuse_unknown(properties: &Value) -> Result<(), Trouble> {
+    for (place, known) in PROPERTY_TYPES {
+        let mut found = Vec::new();
+        at(properties, place, &mut found);
+        let unknown = found
+            .into_iter()
+            .filter_map(Value::as_object)
+            .flat_map(Map::keys)
+            .find(|name| !known.contains(&name.as_str()));
+        if let Some(unknown) = unknown {
+            let path: Vec<&str> = place.iter().copied().filter(|step| *step != "[]").collect();
+            let path = if path.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", path.join("."))
+            };
+            let near = did_you_mean(unknown, known.iter().copied());
+            return Err(Trouble(format!(
+                "Encountered unsupported property {unknown}{path}{near}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What stands at a place of [`PROPERTY_TYPES`].
+fn at<'a>(value: &'a Value, place: &[&str], found: &mut Vec<&'a Value>) {
+    match place.split_first() {
+        None => found.push(value),
+        Some((&"[]", rest)) => {
+            for item in value.as_array().into_iter().flatten() {
+                at(item, rest, found);
+            }
+        }
+        Some((name, rest)) => {
+            if let Some(value) = value.get(*name) {
+                at(value, rest, found);
+            }
+        }
+    }
 }
 
 fn pipeline(name: String, answer: &Value) -> Made {
@@ -204,6 +332,52 @@ mod tests {
                 enabled_again(&disabling(before), &disabling(after)),
                 expected,
                 "{before:?} to {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_property_that_the_resource_does_not_have_is_refused_with_the_one_that_was_meant() {
+        let whole = json!({
+            "RoleArn": "r",
+            "ArtifactStore": {"Type": "S3", "Location": "b", "EncryptionKey": {"Id": "k", "Type": "KMS"}},
+            "Stages": [
+                {"Name": "A", "Actions": [{"Name": "a", "RunOrder": 1, "Namespace": "n", "Configuration": {"Any": "thing"},
+                    "ActionTypeId": {"Category": "Invoke", "Owner": "AWS", "Provider": "Lambda", "Version": "1"}}]},
+            ],
+        });
+        assert_eq!(refuse_unknown(&whole), Ok(()));
+        for (place, unknown, expected) in [
+            ("", "Bogus", "Bogus"),
+            ("", "Stagse", "Stagse; did you mean `Stages`?"),
+            (
+                "/Stages/0",
+                "Action",
+                "Action in Stages; did you mean `Actions`?",
+            ),
+            (
+                "/Stages/0/Actions/0",
+                "Namespce",
+                "Namespce in Stages.Actions; did you mean `Namespace`?",
+            ),
+            (
+                "/Stages/0/Actions/0",
+                "RunOder",
+                "RunOder in Stages.Actions; did you mean `RunOrder`?",
+            ),
+            (
+                "/Stages/0/Actions/0/ActionTypeId",
+                "Ownr",
+                "Ownr in Stages.Actions.ActionTypeId; did you mean `Owner`?",
+            ),
+            ("/ArtifactStore", "Bucket", "Bucket in ArtifactStore"),
+        ] {
+            let mut properties = whole.clone();
+            properties.pointer_mut(place).unwrap()[unknown] = json!(1);
+            assert_eq!(
+                refuse_unknown(&properties).map_err(|trouble| trouble.0),
+                Err(format!("Encountered unsupported property {expected}")),
+                "{place}/{unknown}"
             );
         }
     }
