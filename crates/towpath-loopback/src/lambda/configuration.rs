@@ -42,6 +42,59 @@ const RESERVED: [&str; 17] = [
 /// Lambda allows four kilobytes of variables, names and values together.
 const ENVIRONMENT_LIMIT: usize = 4096;
 
+/// The runtime identifiers whose functions run here. The host's own `node` and `python3` run them,
+/// whatever their version:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html>.
+const SERVED: [&str; 14] = [
+    "nodejs18.x",
+    "nodejs20.x",
+    "nodejs22.x",
+    "nodejs24.x",
+    "nodejs26.x",
+    "python3.9",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "python3.15",
+    "provided.al2",
+    "provided.al2023",
+];
+
+/// The identifiers that Lambda has or had, and that nothing here runs.
+const NOT_SERVED: [&str; 29] = [
+    "dotnet10",
+    "dotnet6",
+    "dotnet8",
+    "dotnetcore2.1",
+    "dotnetcore3.1",
+    "go1.x",
+    "java11",
+    "java17",
+    "java21",
+    "java25",
+    "java8",
+    "java8.al2",
+    "nodejs10.x",
+    "nodejs12.x",
+    "nodejs14.x",
+    "nodejs16.x",
+    "nodejs4.3",
+    "nodejs6.10",
+    "nodejs8.10",
+    "provided",
+    "python2.7",
+    "python3.6",
+    "python3.7",
+    "python3.8",
+    "ruby2.7",
+    "ruby3.2",
+    "ruby3.3",
+    "ruby3.4",
+    "ruby4.0",
+];
+
 /// What starts a function's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Runtime {
@@ -58,34 +111,25 @@ pub(crate) enum Runtime {
 impl Runtime {
     /// Reads a runtime identifier.
     fn parse(world: &World, text: &str) -> Result<Self, AwsError> {
-        let numbered = |rest: &str| {
-            rest.starts_with(|c: char| c.is_ascii_digit())
-                && rest
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        };
-        if matches!(text, "provided" | "provided.al2" | "provided.al2023") {
-            return Ok(Self::Provided(text.to_owned()));
+        if SERVED.contains(&text) {
+            let text = text.to_owned();
+            return Ok(match text.get(..6) {
+                Some("nodejs") => Self::Node(text),
+                Some("python") => Self::Python(text),
+                _ => Self::Provided(text),
+            });
         }
-        if let Some(version) = text
-            .strip_prefix("nodejs")
-            .and_then(|rest| rest.strip_suffix(".x"))
-            && numbered(version)
-        {
-            return Ok(Self::Node(text.to_owned()));
-        }
-        if let Some(version) = text.strip_prefix("python")
-            && numbered(version)
-        {
-            return Ok(Self::Python(text.to_owned()));
-        }
+        let served = SERVED.join(", ");
         world.fidelity.refused(format!("Lambda runtime {text}"));
-        Err(AwsError::client(
-            "InvalidParameterValueException",
+        Err(invalid(if NOT_SERVED.contains(&text) {
             format!(
-                "Value {text} at 'runtime' failed to satisfy constraint: the loopback runs nodejsNN.x, python3.N, provided.al2023, provided.al2 and container images"
-            ),
-        ))
+                "Value {text} at 'runtime' failed to satisfy constraint: the loopback does not serve this runtime; it serves {served} and container images"
+            )
+        } else {
+            format!(
+                "Value {text} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{served}]; Lambda has no such runtime"
+            )
+        }))
     }
 
     /// The identifier; an image has none.
@@ -401,6 +445,14 @@ mod tests {
             (
                 json!({ "Runtime": "nodejs20" }),
                 "Value nodejs20 at 'runtime'",
+            ),
+            (
+                json!({ "Runtime": "nodejs99.x" }),
+                "python3.15, provided.al2, provided.al2023]; Lambda has no such runtime",
+            ),
+            (
+                json!({ "Runtime": "java21" }),
+                "the loopback does not serve this runtime; it serves nodejs18.x, nodejs20.x,",
             ),
             (
                 json!({ "Environment": { "Variables": { "AWS_REGION": "x" } } }),
