@@ -98,6 +98,13 @@ impl Lambda {
         operations::answer(world, operation, name, &input).await
     }
 
+    /// The names of the functions that there are, if the one that is meant is none of them.
+    pub(crate) fn missing(&self, world: &World, function: &str) -> Option<Vec<String>> {
+        let name = FunctionName::parse(world, function, None).ok()?.name;
+        let state = self.lock();
+        (!state.functions.contains_key(&name)).then(|| state.functions.keys().cloned().collect())
+    }
+
     /// Unpacks a zipped root file system that functions may name as `ImageUri`.
     pub(crate) async fn register_image(
         &self,

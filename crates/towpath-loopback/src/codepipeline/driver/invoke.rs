@@ -45,7 +45,13 @@ async fn hand_over(world: &Arc<World>, pipeline: &str, job: &Invocation) -> Resu
         .call(world, &session.caller, "Invoke", request)
         .await
         .map(|_| ())
-        .map_err(|error| refused(function, &error))
+        .map_err(|error| {
+            let mut failure = refused(function, &error);
+            if let Some(there) = world.lambda.missing(world, function) {
+                failure.message.push_str(&no_such_function(&there));
+            }
+            failure
+        })
 }
 
 /// The `data` of a job, with fresh credentials for its artifacts: a session of the action's role, narrowed to their buckets.
@@ -80,6 +86,17 @@ pub(in crate::codepipeline) fn job_data(
     })))
 }
 
+/// What AWS does not tell, for it would tell a role what it may not see: that the function is not there.
+fn no_such_function(there: &[String]) -> String {
+    let first = there.get(..5).unwrap_or(there).join(", ");
+    let names = match there.len() {
+        0 => "none".to_owned(),
+        1..=5 => first,
+        more => format!("{first} and {} more", more - 5),
+    };
+    format!("; there is no such function here: {names}")
+}
+
 /// Why Lambda did not take the event.
 fn refused(function: &str, error: &AwsError) -> Failure {
     if error.code.starts_with("AccessDenied") {
@@ -97,4 +114,25 @@ fn refused(function: &str, error: &AwsError) -> Failure {
             error.message, error.code
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::no_such_function;
+
+    #[test]
+    fn the_functions_that_exist_are_named() {
+        let named = |count: usize| -> Vec<String> { (0..count).map(|n| format!("f{n}")).collect() };
+        for (count, expected) in [
+            (0, "none"),
+            (2, "f0, f1"),
+            (5, "f0, f1, f2, f3, f4"),
+            (7, "f0, f1, f2, f3, f4 and 2 more"),
+        ] {
+            assert_eq!(
+                no_such_function(&named(count)),
+                format!("; there is no such function here: {expected}")
+            );
+        }
+    }
 }

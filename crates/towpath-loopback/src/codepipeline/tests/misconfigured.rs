@@ -36,7 +36,7 @@ async fn an_action_that_cannot_begin_says_why() {
             changed("no-function", function, json!("nobody")),
             "Build",
             "ConfigurationError",
-            "The AWS Lambda function nobody could not be invoked: Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody",
+            "The AWS Lambda function nobody could not be invoked: Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody (ResourceNotFoundException); there is no such function here: ",
         ),
         (
             "no-permission",
