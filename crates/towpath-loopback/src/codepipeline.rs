@@ -36,15 +36,14 @@ use crate::{AwsError, Caller, World};
 use sources::Sources;
 
 /// The service's state.
-#[derive(Default)]
 pub(crate) struct CodePipeline {
     clock: Clock,
     state: Mutex<State>,
     sources: Sources,
 }
 
-#[derive(Default)]
 struct State {
+    account: String,
     pipelines: BTreeMap<String, Pipeline>,
 }
 
@@ -90,6 +89,18 @@ impl Clock {
 }
 
 impl CodePipeline {
+    /// The service of an account that has no pipeline yet.
+    pub(crate) fn new(account: &str) -> Self {
+        Self {
+            clock: Clock::default(),
+            state: Mutex::new(State {
+                account: account.to_owned(),
+                pipelines: BTreeMap::new(),
+            }),
+            sources: Sources::default(),
+        }
+    }
+
     /// Answers one operation.
     #[expect(
         clippy::unused_async,
@@ -175,16 +186,24 @@ impl CodePipeline {
 }
 
 fn find<'a>(state: &'a State, name: &str) -> Result<&'a Pipeline, AwsError> {
-    state.pipelines.get(name).ok_or_else(|| not_found(name))
+    state
+        .pipelines
+        .get(name)
+        .ok_or_else(|| not_found(&state.account, name))
 }
 
 fn find_mut<'a>(state: &'a mut State, name: &str) -> Result<&'a mut Pipeline, AwsError> {
-    state.pipelines.get_mut(name).ok_or_else(|| not_found(name))
+    let State { account, pipelines } = state;
+    pipelines
+        .get_mut(name)
+        .ok_or_else(|| not_found(account, name))
 }
 
-fn not_found(name: &str) -> AwsError {
+fn not_found(account: &str, name: &str) -> AwsError {
     AwsError::client(
         "PipelineNotFoundException",
-        format!("The account with id does not include a pipeline with the name '{name}'"),
+        format!(
+            "The account with id '{account}' does not include a pipeline with the name '{name}'"
+        ),
     )
 }

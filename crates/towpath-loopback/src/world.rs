@@ -104,7 +104,7 @@ impl World {
             lambda: Lambda::default(),
             apigateway: ApiGateway::default(),
             cloudformation: CloudFormation::default(),
-            codepipeline: CodePipeline::default(),
+            codepipeline: CodePipeline::new(&settings.account),
             cloudwatch: CloudWatch::default(),
             identity: Identity::new(&settings.account, fidelity.clone()),
             faults: Faults::default(),

@@ -90,7 +90,7 @@ pub(super) fn find_stage(api: &Api, path: &str) -> Option<Served> {
 
 /// The answer for a path that leads to no API.
 pub(super) fn no_api() -> Response {
-    send(Refusal::NotFound.reply(), "")
+    send(Refusal::NotFound.reply(), &request_id())
 }
 
 /// The answer for a path that leads to no stage of an API.
@@ -100,7 +100,11 @@ pub(super) fn no_stage(is_rest: bool) -> Response {
     } else {
         Refusal::NotFound
     };
-    send(refusal.reply(), "")
+    send(refusal.reply(), &request_id())
+}
+
+fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 /// Serves one request.
@@ -110,7 +114,7 @@ pub(super) async fn serve(
     served: &Served,
     request: &Request,
 ) -> Response {
-    let request_id = uuid::Uuid::new_v4().to_string();
+    let request_id = request_id();
     let origin = request
         .headers()
         .get("origin")
@@ -361,6 +365,17 @@ fn send(reply: Reply, request_id: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_leads_nowhere_has_an_id_too() {
+        for (case, answer) in [
+            ("no API", no_api()),
+            ("no stage of a REST API", no_stage(true)),
+            ("no stage of an HTTP API", no_stage(false)),
+        ] {
+            assert!(!answer.headers()["x-amzn-requestid"].is_empty(), "{case}");
+        }
+    }
 
     #[test]
     fn a_function_is_found_in_the_uri_of_its_invocations() {

@@ -86,6 +86,14 @@ async fn a_pipeline_is_created_changed_shown_and_deleted() {
 
     scene.call("DeletePipeline", json!({"name": "kept"})).await;
     scene.call("DeletePipeline", json!({"name": "kept"})).await;
+    let missing = scene
+        .try_call("GetPipeline", json!({"name": "kept"}))
+        .await
+        .expect_err("deleted");
+    assert_eq!(
+        missing.message,
+        "The account with id '000000000000' does not include a pipeline with the name 'kept'"
+    );
     for operation in ["GetPipeline", "GetPipelineState", "StartPipelineExecution"] {
         assert_eq!(
             code(&scene, operation, json!({"name": "kept"})).await,
