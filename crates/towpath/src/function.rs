@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The hidden command.
 pub(crate) const COMMAND: &str = "function";
+
+/// How often a function looks whether its loopback is still there.
+const ORPHAN_CHECK: Duration = Duration::from_secs(1);
 
 /// The functions' names, which are those of their executables.
 pub(crate) const NAMES: [&str; 5] = [
@@ -50,9 +54,17 @@ fn serve(
         .build()
         .map_err(|error| error.to_string())
         .and_then(|runtime| {
-            runtime
-                .block_on(function)
-                .map_err(|error| error.to_string())
+            let served = runtime.block_on(async {
+                tokio::select! {
+                    ended = function => ended,
+                    () = orphaned() => {
+                        towpath_tool::tree::kill_descendants(std::process::id());
+                        Ok(())
+                    }
+                }
+            });
+            runtime.shutdown_background();
+            served.map_err(|error| error.to_string())
         });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,5 +72,15 @@ fn serve(
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits until the loopback that started this process is gone without having ended it: killed, or
+/// crashed. Lambda has no such thing; a laptop must not be left with a build that nobody waits for.
+async fn orphaned() {
+    let parent = rustix::process::getppid();
+    let mut look = tokio::time::interval(ORPHAN_CHECK);
+    while rustix::process::getppid() == parent {
+        look.tick().await;
     }
 }

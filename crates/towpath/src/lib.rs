@@ -26,6 +26,10 @@ pub fn main() -> ExitCode {
         return function::main(words.next());
     }
     let arguments = Arguments::parse();
+    // Whoever has a terminal that knows no colours means it, also where CI is set.
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        anstream::ColorChoice::Never.write_global();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

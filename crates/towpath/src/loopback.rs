@@ -1,9 +1,12 @@
 //! `towpath loopback`: the server alone.
 
+use std::fmt::Write as _;
+
 use towpath_loopback::{Loopback, Settings};
 
 use crate::exit::{Error, Exit, Usage};
 use crate::interrupts::Interrupts;
+use crate::run::print;
 use crate::{arguments, state::State};
 
 pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> {
@@ -13,9 +16,7 @@ pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> 
     settings.port = arguments.port;
     settings.region = arguments.region;
     let loopback = Loopback::start(settings).await.usage()?;
-    for (name, value) in loopback.environment() {
-        println!("export {name}={value}");
-    }
+    print(&exports(&loopback))?;
     eprintln!(
         "serving {}; state in {}; Ctrl-C ends it",
         loopback.endpoint(),
@@ -24,4 +25,40 @@ pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> 
     interrupts.next().await;
     loopback.shutdown().await;
     Ok(Exit::Succeeded)
+}
+
+/// The variables that point clients at the loopback, for a shell to read.
+pub(crate) fn exports(loopback: &Loopback) -> String {
+    let mut exports = String::new();
+    for (name, value) in loopback.environment() {
+        let _ = writeln!(exports, "export {name}={}", quoted(&value));
+    }
+    exports
+}
+
+/// A value that a shell reads back as it is.
+fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if value.bytes().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_value_is_safe_in_a_shell() {
+        for (value, expected) in [
+            ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+            ("", ""),
+            ("x y;rm", "'x y;rm'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(value), expected);
+        }
+    }
 }

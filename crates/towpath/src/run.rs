@@ -10,7 +10,10 @@ mod source;
 mod view;
 mod watch;
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
 
 use aws_sdk_codepipeline::Client as CodePipeline;
 use towpath_loopback::{Loopback, Settings};
@@ -34,6 +37,9 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     // What can be wrong without a server is found before there is one.
     let source = source::Source::read(&arguments.source).usage()?;
     let definition = Definition::load(arguments.template.as_deref()).usage()?;
+    if let Some(stage) = &arguments.until {
+        definition.check_stage(stage).usage()?;
+    }
     let functions = Functions::new(arguments.functions.as_deref()).usage()?;
     let state = State::open(&std::env::current_dir()?).usage()?;
 
@@ -57,14 +63,27 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
         }
     };
     reporter.clear();
-    if arguments.hold && matches!(ended, Ok(Exit::Succeeded)) {
-        reporter.event(&Event::Note(
-            "holding: the application and the loopback stay up until Ctrl-C".to_owned(),
-        ));
+    // A failed run is held too: that is when one wants to ask the application.
+    if arguments.hold && ended.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted) {
+        reporter.event(&Event::Note(format!(
+            "holding: the application and the loopback stay up until Ctrl-C; for the AWS CLI:\n{}",
+            crate::loopback::exports(&loopback)
+        )));
         interrupts.next().await;
     }
     loopback.shutdown().await;
     ended
+}
+
+/// Writes to stdout. A reader that has gone away is not our failure.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("failed to write to stdout")
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn execute(
@@ -87,19 +106,22 @@ async fn execute(
         .pipeline(definition, functions, &arguments.parameters)
         .await
         .usage()?;
+    let approvals = approval::Approvals::new(&arguments.approve);
+    approvals.check(&pipeline.approvals).usage()?;
     world.hand_over(&pipeline, source).await.usage()?;
-    if let Some(stage) = &arguments.until {
-        pipeline.stage(stage).usage()?;
-    }
 
     let client = CodePipeline::new(&config);
+    if let Some(stage) = &arguments.until {
+        pipeline.stage(stage).usage()?;
+        world.stop_after(&client, &pipeline, stage).await?;
+    }
     let execution = world.start(&client, &pipeline).await?;
     let watched = watch::watch(&watch::Watch {
         client: &client,
         pipeline: &pipeline,
         execution: &execution,
         until: arguments.until.as_deref(),
-        approvals: approval::Approvals::new(&arguments.approve),
+        approvals,
         reporter,
     })
     .await?;
@@ -115,14 +137,12 @@ async fn execute(
         began.elapsed(),
     )
     .await?;
-    if arguments.json {
-        println!("{}", report.to_json());
+    let page = if arguments.json {
+        report.to_json() + "\n"
     } else {
-        anstream::print!(
-            "{}",
-            report.to_text(state, loopback.endpoint(), arguments.hold)
-        );
-    }
+        report.to_text(state, loopback.endpoint(), arguments.hold)
+    };
+    print(&page)?;
     let exit = match watched.ending {
         Ending::Succeeded | Ending::Reached => Exit::Succeeded,
         Ending::Failed => Exit::Failed,

@@ -20,11 +20,14 @@ fn an_approval_that_nobody_can_give_is_exit_code_five() {
 }
 
 #[test]
-fn another_approvals_name_does_not_give_it() {
+fn a_name_that_no_approval_has_is_refused_before_anything_runs() {
     let towpath = project(SOUND);
     towpath
         .run(&arguments(&["--approve", "Production/Release"]))
-        .exited(5, &["Approve/Release waits for an approval"]);
+        .exited(
+            2,
+            &["has no manual approval `Production/Release`; it has Approve/Release"],
+        );
 }
 
 #[test]

@@ -75,6 +75,29 @@ impl Definition {
         })
     }
 
+    /// Refuses a stage that the template's pipeline does not have, as far as it names its stages
+    /// plainly.
+    pub(crate) fn check_stage(&self, name: &str) -> anyhow::Result<()> {
+        let stages: Option<Vec<&str>> = self
+            .template
+            .resources()
+            .values()
+            .find(|resource| kind(resource) == "AWS::CodePipeline::Pipeline")
+            .and_then(|pipeline| pipeline["Properties"]["Stages"].as_array())
+            .and_then(|stages| stages.iter().map(|stage| stage["Name"].as_str()).collect());
+        match stages {
+            Some(stages) if !stages.contains(&name) => {
+                let meant = stages.iter().find(|stage| stage.eq_ignore_ascii_case(name));
+                let meant = meant.map_or(String::new(), |stage| format!(", did you mean {stage}?"));
+                bail!(
+                    "the pipeline has no stage `{name}`; it has {}{meant}",
+                    stages.join(", ")
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The functions that the template builds from this repository, by resource.
     pub(crate) fn functions(&self) -> anyhow::Result<Vec<Function>> {
         let mut functions = Vec::new();
@@ -179,6 +202,18 @@ mod tests {
         let mut expected = crate::function::NAMES.map(str::to_owned).to_vec();
         expected.sort();
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_stage_is_checked_before_anything_starts() {
+        let definition =
+            Definition::parse(BUILT_IN, "built-in", Path::new(".")).expect("a pipeline");
+        definition.check_stage("Commit").expect("there");
+        let error = definition
+            .check_stage("commit")
+            .expect_err("misspelt")
+            .to_string();
+        assert!(error.contains("did you mean Commit?"), "{error}");
     }
 
     #[test]

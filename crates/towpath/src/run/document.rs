@@ -50,6 +50,9 @@ struct ActionReport {
     duration_ms: Option<u64>,
     invocations: u64,
     variables: BTreeMap<String, String>,
+    /// The function that it calls: for the page, not for the document.
+    #[serde(skip)]
+    function: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,6 +124,7 @@ impl Report {
                             .copied()
                             .unwrap_or(0),
                         variables: action.variables.clone(),
+                        function: action.configuration.get("FunctionName").cloned(),
                     })
                     .collect(),
             })
@@ -149,10 +153,10 @@ impl Report {
     /// The page for a person.
     pub(crate) fn to_text(&self, state: &State, endpoint: &str, hold: bool) -> String {
         let mut text = String::new();
-        let tone = if self.status == "Succeeded" {
-            Tone::Good
-        } else {
-            Tone::Bad
+        let tone = match self.status {
+            "Succeeded" => Tone::Good,
+            "Stopped" => Tone::Strong,
+            _ => Tone::Bad,
         };
         let _ = writeln!(
             text,
@@ -198,6 +202,23 @@ impl Report {
             }
             for entry in list.iter().filter_map(Value::as_str) {
                 let _ = writeln!(text, "    {entry}");
+            }
+        }
+        // Last, where the eye ends on a short terminal.
+        for stage in &self.stages {
+            for action in stage
+                .actions
+                .iter()
+                .filter(|action| action.status == "Failed")
+            {
+                let error = action.error.as_deref().unwrap_or("no reason was given");
+                let first = error.lines().next().unwrap_or_default();
+                let place = format!("{}/{} failed:", stage.name, action.name);
+                let _ = writeln!(text, "\n{} {first}", style(&place, Tone::Bad));
+                if let Some(function) = &action.function {
+                    let log = state.logs().join("aws/lambda").join(function);
+                    let _ = writeln!(text, "its whole log: {}", near(&log));
+                }
             }
         }
         text

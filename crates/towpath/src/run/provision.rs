@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::Client as CloudFormation;
 use aws_sdk_codepipeline::Client as CodePipeline;
+use aws_sdk_codepipeline::types::StageTransitionType;
 use aws_sdk_s3::Client as S3;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -49,6 +50,8 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
     /// Where it takes its source from.
     pub(crate) source: Origin,
+    /// Stage and action of each manual approval.
+    pub(crate) approvals: Vec<(String, String)>,
 }
 
 /// A stage's name and those of its actions.
@@ -290,6 +293,17 @@ impl Provision<'_> {
                     .collect(),
             })
             .collect();
+        let approvals = declaration
+            .stages()
+            .iter()
+            .flat_map(|stage| stage.actions().iter().map(move |action| (stage, action)))
+            .filter(|(_, action)| {
+                action
+                    .action_type_id()
+                    .is_some_and(|id| id.category().as_str() == "Approval")
+            })
+            .map(|(stage, action)| (stage.name().to_owned(), action.name().to_owned()))
+            .collect();
         let first = declaration
             .stages()
             .first()
@@ -321,6 +335,7 @@ impl Provision<'_> {
             name: name.to_owned(),
             stages,
             source,
+            approvals,
         })
     }
 
@@ -360,6 +375,32 @@ impl Provision<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps executions from going on after a stage.
+    pub(crate) async fn stop_after(
+        &self,
+        client: &CodePipeline,
+        pipeline: &Pipeline,
+        stage: &str,
+    ) -> anyhow::Result<()> {
+        let next = pipeline
+            .stages
+            .iter()
+            .skip_while(|one| one.name != stage)
+            .nth(1);
+        let Some(next) = next else { return Ok(()) };
+        client
+            .disable_stage_transition()
+            .pipeline_name(&pipeline.name)
+            .stage_name(&next.name)
+            .transition_type(StageTransitionType::Inbound)
+            .reason("towpath run --until")
+            .send()
+            .await
+            .map_err(|error| anyhow!(aws_sdk_codepipeline::Error::from(error)))
+            .with_context(|| format!("failed to hold executions before stage {}", next.name))?;
+        Ok(())
     }
 
     /// Starts an execution and returns its id.

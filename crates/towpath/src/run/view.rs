@@ -35,6 +35,8 @@ pub(crate) struct ActionView {
     /// What answers a manual approval.
     pub(crate) token: Option<String>,
     pub(crate) variables: BTreeMap<String, String>,
+    /// Its configuration, with the pipeline's variables filled in.
+    pub(crate) configuration: BTreeMap<String, String>,
     /// Name, bucket and key of each output artifact.
     pub(crate) artifacts: Vec<(String, String, String)>,
 }

@@ -68,11 +68,17 @@ pub(crate) async fn watch(watch: &Watch<'_>) -> anyhow::Result<Watched> {
             }
             return Ok(Watched { view: seen, ending });
         }
-        for (stage, action, token) in waiting(&seen) {
+        for Waiting {
+            stage,
+            action,
+            token,
+            about,
+        } in waiting(&seen)
+        {
             if answered.contains(&token) {
                 continue;
             }
-            match answer(watch, &stage, &action).await? {
+            match answer(watch, &stage, &action, about).await? {
                 Answer::Nobody => {
                     watch.reporter.event(&Event::Note(format!(
                         "{stage}/{action} waits for an approval that nobody can give here; run again with --approve {action}, or at a terminal"
@@ -111,8 +117,16 @@ fn ending(view: &View, until: Option<&str>, rejected: bool) -> Option<Ending> {
     }
 }
 
-/// The manual approvals that wait: stage, action, token.
-fn waiting(view: &View) -> Vec<(String, String, String)> {
+/// A manual approval that waits.
+struct Waiting {
+    stage: String,
+    action: String,
+    token: String,
+    /// What it asks, in the pipeline's words.
+    about: Option<String>,
+}
+
+fn waiting(view: &View) -> Vec<Waiting> {
     let mut waiting = Vec::new();
     for stage in &view.stages {
         for action in stage
@@ -121,14 +135,24 @@ fn waiting(view: &View) -> Vec<(String, String, String)> {
             .filter(|action| !is_over(&action.status))
         {
             if let Some(token) = &action.token {
-                waiting.push((stage.name.clone(), action.name.clone(), token.clone()));
+                waiting.push(Waiting {
+                    stage: stage.name.clone(),
+                    action: action.name.clone(),
+                    token: token.clone(),
+                    about: action.configuration.get("CustomData").cloned(),
+                });
             }
         }
     }
     waiting
 }
 
-async fn answer(watch: &Watch<'_>, stage: &str, action: &str) -> anyhow::Result<Answer> {
+async fn answer(
+    watch: &Watch<'_>,
+    stage: &str,
+    action: &str,
+    about: Option<String>,
+) -> anyhow::Result<Answer> {
     if watch.approvals.given(stage, action) {
         return Ok(Answer::Approve);
     }
@@ -137,7 +161,7 @@ async fn answer(watch: &Watch<'_>, stage: &str, action: &str) -> anyhow::Result<
     // The prompt blocks; on Ctrl-C the thread is left behind and ends with the program.
     let (told, answered) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let _ = told.send(Approvals::ask(&stage, &action));
+        let _ = told.send(Approvals::ask(&stage, &action, about.as_deref()));
     });
     answered.await.context("the prompt ended without an answer")
 }
@@ -284,6 +308,11 @@ async fn executed(watch: &Watch<'_>) -> anyhow::Result<Actions> {
                     .map(aws_sdk_codepipeline::primitives::DateTime::as_secs_f64),
                 percent: None,
                 token: None,
+                configuration: detail
+                    .input()
+                    .and_then(|input| input.resolved_configuration())
+                    .map(|all| all.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+                    .unwrap_or_default(),
                 variables: output
                     .and_then(|output| output.output_variables())
                     .map(|all| all.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
