@@ -14,6 +14,7 @@ mod a_tool_is_ended_in_time_with_all_that_it_started;
 mod an_artifact_that_is_not_a_zip_is_told_for_what_it_is;
 mod an_event_without_a_job_is_an_error_of_the_function;
 mod an_output_that_was_not_produced_fails_the_action;
+mod any_call_of_a_deployment_may_fail;
 mod parameters_that_mean_nothing_are_named;
 
 use towpath_tests::{Setup, Tree, World};
