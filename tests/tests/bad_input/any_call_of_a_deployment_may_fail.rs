@@ -82,7 +82,7 @@ fn hit(world: &World, kind: &FaultKind, call: u64) {
             first: call,
             times: 1,
         },
-        kind: kind.clone(),
+        kind: *kind,
     });
 }
 
