@@ -19,7 +19,7 @@ const KEPT: usize = 5;
 pub(crate) struct State {
     root: PathBuf,
     run: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl State {
@@ -42,11 +42,7 @@ impl State {
         }
         prune(&root.join("runs")).with_context(doing)?;
         let run = fresh(&root.join("runs")).with_context(doing)?;
-        Ok(Self {
-            root,
-            run,
-            _lock: lock,
-        })
+        Ok(Self { root, run, lock })
     }
 
     /// This run's own directory.
@@ -72,6 +68,13 @@ impl State {
     /// Where the execution's artifacts are put.
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.run.join("artifacts")
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is just being started still holds a copy of the file.
+        let _ = self.lock.unlock();
     }
 }
 
