@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
-use towpath_artifact::{Encryption as Sse, Location, Source};
-use towpath_job::{Encryption, Job, Outcome, Progress as Told, Receipt, Variables};
+use towpath_job::{Job, Outcome, Progress as Told, Receipt, Source, Variables};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
 use towpath_stack::step::{
     self, Deletion, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
@@ -543,23 +542,8 @@ async fn publish(job: &Job<Parameters>, stack: &Stack) -> Result<Vec<Receipt>, D
         name: "outputs.json",
         bytes: &text,
     };
-    let store = job.artifact_store();
-    let encryption = match job.sse() {
-        Encryption::KmsDefault => Sse::Kms,
-        Encryption::KmsKey(key) => Sse::KmsKey(key),
-    };
     for output in &job.outputs {
-        let location = Location {
-            bucket: &output.location.bucket,
-            key: &output.location.key,
-        };
-        towpath_artifact::publish(&store, file, location, &encryption)
-            .await
-            .map_err(|source| DeployError::Artifact {
-                name: output.name.clone(),
-                source,
-            })?;
-        receipts.push(Receipt::published(&output.name));
+        receipts.push(job.publish(output, file).await?);
     }
     Ok(receipts)
 }

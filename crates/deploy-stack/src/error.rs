@@ -1,6 +1,5 @@
 //! Why a deployment fails, and how that is told to CodePipeline.
 
-use towpath_artifact::{ArtifactError, Blame};
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
 use towpath_stack::cause::Cause;
 use towpath_stack::{Fault, StackError, StackStatus};
@@ -11,17 +10,9 @@ use crate::values::ValuesError;
 /// Why a deployment or a deletion fails.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    /// The job does not have what the parameters name.
+    /// The job does not have what the parameters name, or an artifact could not be moved.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// An artifact could not be read or written.
-    #[error("failed to use artifact `{name}`: {source}")]
-    Artifact {
-        /// The artifact's name.
-        name: String,
-        /// What went wrong.
-        source: ArtifactError,
-    },
     /// An output of the stack cannot be a variable.
     #[error("failed to make variables of the stack's outputs: {0}")]
     Variable(VariablesError),
@@ -136,16 +127,6 @@ fn operation_failed(
     text
 }
 
-fn kind_of_blame(blame: Blame) -> FailureType {
-    match blame {
-        Blame::Permission => FailureType::PermissionError,
-        Blame::Definition => FailureType::ConfigurationError,
-        Blame::Revision => FailureType::RevisionUnavailable,
-        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
-        Blame::Service => FailureType::SystemUnavailable,
-    }
-}
-
 fn kind_of(fault: Fault) -> FailureType {
     match fault {
         Fault::Throttled | Fault::Unavailable => FailureType::SystemUnavailable,
@@ -159,14 +140,6 @@ impl From<DeployError> for Failure {
         let message = error.to_string();
         match error {
             DeployError::Job(error) => error.into(),
-            DeployError::Artifact { source, .. } => {
-                let kind = kind_of_blame(source.blame());
-                let failure = Failure::new(kind, message);
-                match source.hint() {
-                    Some(hint) => failure.with_hint(hint),
-                    None => failure,
-                }
-            }
             DeployError::Variable(_) => Failure::configuration(message)
                 .with_hint("CodePipeline takes 122,880 bytes of variables; shorten the stack's outputs"),
             DeployError::NoTemplate

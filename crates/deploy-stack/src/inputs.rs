@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use towpath_artifact::Location;
 use towpath_job::{ArtifactPath, Job};
 use towpath_stack::change_set::{BODY_LIMIT, Desired, TemplateSource};
 use towpath_stack::step::Kind;
@@ -67,17 +66,7 @@ pub(crate) async fn desired(
 
 async fn read(job: &Job<Parameters>, path: &ArtifactPath) -> Result<String, DeployError> {
     let artifact = job.input(&path.artifact)?;
-    let store = job.artifact_store();
-    let location = Location {
-        bucket: &artifact.location.bucket,
-        key: &artifact.location.key,
-    };
-    let bytes = towpath_artifact::fetch_file(&store, location, &path.path)
-        .await
-        .map_err(|source| DeployError::Artifact {
-            name: path.artifact.clone(),
-            source,
-        })?;
+    let bytes = job.fetch_file(artifact, &path.path).await?;
     String::from_utf8(bytes).map_err(|_| DeployError::NotText(path.to_string()))
 }
 

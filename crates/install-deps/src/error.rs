@@ -2,7 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use towpath_artifact::{ArtifactError, Blame};
 use towpath_job::{Failure, FailureType, JobError, chain};
 use towpath_tool::ToolError;
 
@@ -11,7 +10,7 @@ use crate::detect::DetectError;
 /// Why the action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// The job has not what the action needs.
+    /// The job has not what the action needs, or an artifact could not be moved.
     #[error(transparent)]
     Job(#[from] JobError),
     /// Not exactly one output artifact; the names of those there are.
@@ -20,9 +19,6 @@ pub enum InstallError {
     /// No directory for the job.
     #[error("no room for the job: {0}")]
     Workspace(#[source] io::Error),
-    /// The source could not be fetched, or the result not be published.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
     /// It is not clear what is to be installed.
     #[error(transparent)]
     Detect(#[from] DetectError),
@@ -63,10 +59,6 @@ impl From<InstallError> for Failure {
                     _ => failure,
                 }
             }
-            InstallError::Artifact(error) => {
-                let failure = Self::new(kind_of_blame(error.blame()), message);
-                with_hint(failure, error.hint())
-            }
             InstallError::Detect(error) => Self::configuration(message).with_hint(error.hint()),
             InstallError::Tool(error) => {
                 let failure =
@@ -84,16 +76,6 @@ fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
     match hint {
         Some(hint) => failure.with_hint(hint),
         None => failure,
-    }
-}
-
-fn kind_of_blame(blame: Blame) -> FailureType {
-    match blame {
-        Blame::Permission => FailureType::PermissionError,
-        Blame::Definition => FailureType::ConfigurationError,
-        Blame::Revision => FailureType::RevisionUnavailable,
-        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
-        Blame::Service => FailureType::SystemUnavailable,
     }
 }
 

@@ -13,8 +13,7 @@ mod error;
 mod install;
 mod parameters;
 
-use towpath_artifact::{Encryption, Limits, Location, Source};
-use towpath_job::{Action, Artifact, Job, Outcome, Receipt};
+use towpath_job::{Action, Artifact, Job, Outcome, Source};
 use towpath_tool::Workspace;
 
 pub use error::InstallError;
@@ -49,8 +48,7 @@ async fn step(
     workspace: &Workspace,
 ) -> Result<Outcome, InstallError> {
     let (tree, added) = (workspace.path("source"), workspace.path("added"));
-    let store = job.artifact_store();
-    towpath_artifact::fetch(&store, location(source), &tree, &Limits::default()).await?;
+    job.fetch(source, &tree).await?;
     let installed = install(
         &tree,
         &added,
@@ -59,29 +57,12 @@ async fn step(
         job.work_deadline(),
     )
     .await?;
-    let encryption = match job.sse() {
-        towpath_job::Encryption::KmsDefault => Encryption::Kms,
-        towpath_job::Encryption::KmsKey(key) => Encryption::KmsKey(key),
-    };
-    towpath_artifact::publish(
-        &store,
-        Source::Directory(&added),
-        location(output),
-        &encryption,
-    )
-    .await?;
+    let receipt = job.publish(output, Source::Directory(&added)).await?;
     Ok(Outcome::Done {
         summary: installed.to_string(),
         variables: towpath_job::Variables::default(),
-        receipts: vec![Receipt::published(&output.name)],
+        receipts: vec![receipt],
     })
-}
-
-fn location(artifact: &Artifact) -> Location<'_> {
-    Location {
-        bucket: &artifact.location.bucket,
-        key: &artifact.location.key,
-    }
 }
 
 /// There is one thing to publish.

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use towpath_artifact::{ArtifactError, Blame};
 use towpath_job::{Failure, FailureType, JobError, chain};
 use towpath_stack::{Fault, StackError};
 use towpath_tool::ToolError;
@@ -12,20 +11,12 @@ use towpath_tool::task::TaskError;
 /// Why the action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum E2eError {
-    /// The job has not what the action needs.
+    /// The job has not what the action needs, or an artifact could not be moved.
     #[error(transparent)]
     Job(#[from] JobError),
     /// No directory for the job.
     #[error("no room for the job: {0}")]
     Workspace(io::Error),
-    /// An artifact could not be read or written.
-    #[error("failed to use artifact `{name}`: {source}")]
-    Artifact {
-        /// Its name.
-        name: String,
-        /// Why; part of the text already.
-        source: ArtifactError,
-    },
     /// There is nothing to test.
     #[error("there is no stack `{stack}`{}", region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default())]
     NoStack {
@@ -102,10 +93,6 @@ impl From<E2eError> for Failure {
                     _ => failure,
                 }
             }
-            E2eError::Artifact { source, .. } => with_hint(
-                Self::new(kind_of_blame(source.blame()), message),
-                source.hint(),
-            ),
             E2eError::NoStack { .. } => Self::configuration(message)
                 .with_hint("check `stack=` and `region=`, and that the stack is deployed by an earlier action"),
             E2eError::NotDeployed { .. } => Self::configuration(message).with_hint(
@@ -145,16 +132,6 @@ fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
     match hint {
         Some(hint) => failure.with_hint(hint),
         None => failure,
-    }
-}
-
-fn kind_of_blame(blame: Blame) -> FailureType {
-    match blame {
-        Blame::Permission => FailureType::PermissionError,
-        Blame::Definition => FailureType::ConfigurationError,
-        Blame::Revision => FailureType::RevisionUnavailable,
-        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
-        Blame::Service => FailureType::SystemUnavailable,
     }
 }
 

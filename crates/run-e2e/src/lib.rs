@@ -14,8 +14,7 @@ mod tasks;
 
 use std::collections::BTreeMap;
 
-use towpath_artifact::{Encryption, Limits, Location, Source};
-use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Variables};
+use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Source, Variables};
 use towpath_tool::Workspace;
 
 pub use error::E2eError;
@@ -54,19 +53,9 @@ async fn test(
     workspace: &Workspace,
 ) -> Result<Outcome, E2eError> {
     let tree = workspace.path("source");
-    let store = job.artifact_store();
-    let limits = Limits::default();
-    let named = |artifact: &Artifact| {
-        let name = artifact.name.clone();
-        move |source| E2eError::Artifact { name, source }
-    };
-    towpath_artifact::fetch(&store, location(source), &tree, &limits)
-        .await
-        .map_err(named(source))?;
+    job.fetch(source, &tree).await?;
     for input in &job.inputs[1..] {
-        towpath_artifact::overlay(&store, location(input), &tree, &limits)
-            .await
-            .map_err(named(input))?;
+        job.overlay(input, &tree).await?;
     }
 
     let environment = environment::compose(outputs, &job.parameters.environment);
@@ -78,7 +67,7 @@ async fn test(
         job.work_deadline(),
     )
     .await;
-    let published = report(job, &store, &tree).await;
+    let published = report(job, &tree).await;
     match (ran, published) {
         (Ok(ran), Ok(receipts)) => Ok(Outcome::Done {
             summary: match &job.parameters.stack {
@@ -100,11 +89,7 @@ async fn test(
 }
 
 /// Publishes the report, when one is declared.
-async fn report(
-    job: &Job<Parameters>,
-    store: &aws_sdk_s3::Client,
-    tree: &std::path::Path,
-) -> Result<Vec<Receipt>, E2eError> {
+async fn report(job: &Job<Parameters>, tree: &std::path::Path) -> Result<Vec<Receipt>, E2eError> {
     let (Some(report), Some(output)) = (&job.parameters.report, job.outputs.first()) else {
         return Ok(Vec::new());
     };
@@ -118,24 +103,7 @@ async fn report(
     } else {
         Source::File(&report)
     };
-    let encryption = match job.sse() {
-        towpath_job::Encryption::KmsDefault => Encryption::Kms,
-        towpath_job::Encryption::KmsKey(key) => Encryption::KmsKey(key),
-    };
-    towpath_artifact::publish(store, source, location(output), &encryption)
-        .await
-        .map_err(|source| E2eError::Artifact {
-            name: output.name.clone(),
-            source,
-        })?;
-    Ok(vec![Receipt::published(&output.name)])
-}
-
-fn location(artifact: &Artifact) -> Location<'_> {
-    Location {
-        bucket: &artifact.location.bucket,
-        key: &artifact.location.key,
-    }
+    Ok(vec![job.publish(output, source).await?])
 }
 
 /// Serves the Lambda Runtime API until the environment ends. The process is to be sealed before.

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use towpath_artifact::{ArtifactError, Blame, Content};
-use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_artifact::{ArtifactError, Content};
+use towpath_job::{Failure, JobError, chain};
 use towpath_template::TemplateError;
 use towpath_tool::ToolError;
 use towpath_tool::task::TaskError;
@@ -14,15 +14,15 @@ use crate::parameters::Release;
 /// Why the action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
-    /// The job has not what the action needs.
+    /// The job has not what the action needs, or an artifact could not be moved.
     #[error(transparent)]
     Job(#[from] JobError),
     /// No directory for the job.
     #[error("no room for the job: {0}")]
     Workspace(#[source] io::Error),
-    /// An input could not be fetched, or an output or code not be stored.
+    /// Code could not be stored in the release bucket.
     #[error(transparent)]
-    Artifact(#[from] ArtifactError),
+    Store(#[from] ArtifactError),
     /// `dir` is not in the source.
     #[error("the source has no directory `{}`; {present}", .directory.display())]
     NoDirectory {
@@ -125,9 +125,7 @@ impl From<ActionError> for Failure {
                 let hint = full.then(|| "raise the function's EphemeralStorage".to_owned());
                 hinted(Self::job(message), hint)
             }
-            ActionError::Artifact(error) => {
-                hinted(Self::new(kind(error.blame()), message), error.hint())
-            }
+            ActionError::Store(error) => error.into(),
             ActionError::NoDirectory { .. } => Self::configuration(message)
                 .with_hint("`dir` is relative to the root of the source artifact"),
             ActionError::Detect(_) => Self::configuration(message)
@@ -178,18 +176,10 @@ fn hinted(failure: Failure, hint: Option<String>) -> Failure {
     }
 }
 
-fn kind(blame: Blame) -> FailureType {
-    match blame {
-        Blame::Permission => FailureType::PermissionError,
-        Blame::Definition => FailureType::ConfigurationError,
-        Blame::Revision => FailureType::RevisionUnavailable,
-        Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
-        Blame::Service => FailureType::SystemUnavailable,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use towpath_job::FailureType;
+
     use super::*;
 
     #[test]

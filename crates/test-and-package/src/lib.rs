@@ -16,10 +16,8 @@ mod parameters;
 mod place;
 mod tasks;
 
-use std::path::Path;
-
-use towpath_artifact::{ArtifactError, Encryption, Limits, Location, Source};
-use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Variables};
+use towpath_artifact::{ArchiveError, ArtifactError, Source};
+use towpath_job::{Action, Job, JobError, Outcome, Variables};
 use towpath_tool::Workspace;
 
 pub use error::ActionError;
@@ -49,9 +47,9 @@ impl Action for TestAndPackage {
 
 async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, ActionError> {
     let parameters = &job.parameters;
-    let (tree, store) = (workspace.path("source"), job.artifact_store());
+    let tree = workspace.path("source");
     for input in &job.inputs {
-        towpath_artifact::overlay(&store, location(input), &tree, &Limits::default()).await?;
+        job.overlay(input, &tree).await?;
     }
     let project = place::directory(&tree, &parameters.directory)?;
     let done = run_tasks(&project, parameters, workspace, job.work_deadline()).await?;
@@ -65,7 +63,7 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
     let mut summary = vec![done.to_string()];
     if let Some(template) = &parameters.template {
         let artifact = job.output(&template.artifact)?;
-        let release = towpath_aws::s3(job.aws());
+        let release = job.own_store();
         let staged = workspace.path("package");
         let packaged = package(&tree, &project, template, parameters, &release, &staged).await?;
         summary.extend(packaged.summary());
@@ -74,16 +72,24 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
 
     let mut receipts = Vec::new();
     for (artifact, path) in ready {
-        let published = publish(job, &store, artifact, &path).await;
-        let (receipt, bytes) = published.map_err(|error| match error {
-            ArtifactError::NotZip { content, .. } => ActionError::NotArchive {
+        let source = if path.is_dir() {
+            Source::Directory(&path)
+        } else {
+            Source::File(&path)
+        };
+        let published = job.publish(artifact, source).await;
+        let receipt = published.map_err(|error| match error {
+            JobError::Artifact {
+                source: ArtifactError::Archive(ArchiveError::NotZip { content, .. }),
+                ..
+            } => ActionError::NotArchive {
                 artifact: artifact.name.clone(),
                 path: path.strip_prefix(&project).unwrap_or(&path).to_owned(),
                 content,
             },
             error => error.into(),
         })?;
-        summary.push(format!("{} ({})", artifact.name, size(bytes)));
+        summary.push(format!("{} ({})", artifact.name, size(receipt.bytes())));
         receipts.push(receipt);
     }
     Ok(Outcome::Done {
@@ -91,33 +97,6 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         variables: Variables::default(),
         receipts,
     })
-}
-
-async fn publish(
-    job: &Job<Parameters>,
-    store: &aws_sdk_s3::Client,
-    artifact: &Artifact,
-    path: &Path,
-) -> Result<(Receipt, u64), ArtifactError> {
-    let source = if path.is_dir() {
-        Source::Directory(path)
-    } else {
-        Source::File(path)
-    };
-    let encryption = match job.sse() {
-        towpath_job::Encryption::KmsDefault => Encryption::Kms,
-        towpath_job::Encryption::KmsKey(key) => Encryption::KmsKey(key),
-    };
-    let published =
-        towpath_artifact::publish(store, source, location(artifact), &encryption).await?;
-    Ok((Receipt::published(&artifact.name), published.bytes))
-}
-
-fn location(artifact: &Artifact) -> Location<'_> {
-    Location {
-        bucket: &artifact.location.bucket,
-        key: &artifact.location.key,
-    }
 }
 
 fn size(bytes: u64) -> String {

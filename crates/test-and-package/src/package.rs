@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use towpath_artifact::{Deposited, Encryption, Source};
+use towpath_artifact::{Deposited, Encryption, Source, Store};
 use towpath_template::package::{CodeKind, LocalCode, Plan, S3Object, plan};
 
 use crate::error::ActionError;
@@ -44,7 +44,7 @@ pub async fn package(
     project: &Path,
     template: &Output,
     parameters: &Parameters,
-    store: &aws_sdk_s3::Client,
+    store: &Store,
     staged: &Path,
 ) -> Result<Packaged, ActionError> {
     let path = project.join(&template.path);
@@ -86,7 +86,7 @@ async fn store_code(
     project: &Path,
     plan: &Plan,
     parameters: &Parameters,
-    store: &aws_sdk_s3::Client,
+    store: &Store,
 ) -> Result<(BTreeMap<Key, S3Object>, Packaged), ActionError> {
     let mut objects = BTreeMap::new();
     let mut deposited: BTreeMap<PathBuf, Deposited> = BTreeMap::new();
@@ -115,9 +115,9 @@ async fn store_code(
         if !deposited.contains_key(&path) {
             let source = source(&path, code.kind);
             let prefix = &parameters.release.prefix;
-            let stored =
-                towpath_artifact::deposit(store, source, &bucket, prefix, &Encryption::Bucket)
-                    .await?;
+            let stored = store
+                .deposit(source, &bucket, prefix, &Encryption::Bucket)
+                .await?;
             tracing::info!(
                 resource = code.resource,
                 key = stored.key,

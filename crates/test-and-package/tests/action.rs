@@ -1,6 +1,5 @@
 //! The whole action over the wire: from a job event to artifacts in S3 and one report.
 
-use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 use test_and_package::TestAndPackage;
-use towpath_artifact::{Limits, pack, unpack};
+use towpath_archive::{Packing, Unpacking, pack, unpack};
 
 #[allow(dead_code, reason = "the other crate's tests use the rest")]
 #[path = "../../towpath-artifact/tests/wire/server.rs"]
@@ -131,13 +130,13 @@ fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
         std::fs::write(path, content).unwrap();
     }
     let mut bytes = Vec::new();
-    pack(here.path(), Cursor::new(&mut bytes)).unwrap();
+    pack(here.path(), &mut bytes, &Packing::default()).unwrap();
     bytes
 }
 
 fn unzipped(object: &[u8]) -> (Vec<String>, tempfile::TempDir) {
     let into = tempfile::tempdir().unwrap();
-    unpack(Cursor::new(object), into.path(), &Limits::default()).unwrap();
+    unpack(object, into.path(), &Unpacking::default()).unwrap();
     (files(into.path(), into.path()), into)
 }
 
@@ -269,7 +268,7 @@ async fn what_goes_wrong_is_told_with_its_cause_first() {
             "command=mkdir+out;ln+-s+/etc/passwd+out/leak&Out=out",
             &["Out"],
             "JobFailed",
-            "cannot pack ",
+            "failed to use artifact `Out`: cannot pack ",
             "it is a link that leaves the tree, to `/etc/passwd`",
         ),
         (
@@ -317,22 +316,22 @@ async fn an_input_that_cannot_be_unpacked_is_told_by_name() {
         (
             b"\x1f\x8b\x08\0tar".to_vec(),
             "JobFailed",
-            "s3://artifacts/in/Extra is not a zip archive: it is gzip data, as of a .tar.gz",
+            "failed to use artifact `Extra`: s3://artifacts/in/Extra is not a zip archive: it is gzip data, as of a .tar.gz",
         ),
         (
             br#"{"cloneUrl":"https://example.com/a.git","commitId":"1"}"#.to_vec(),
             "ConfigurationError",
-            "s3://artifacts/in/Extra is not a zip archive: it is a reference to a repository",
+            "failed to use artifact `Extra`: s3://artifacts/in/Extra is not a zip archive: it is a reference to a repository",
         ),
         (
             zipped(&[("a", "x")])[..60].to_vec(),
             "JobFailed",
-            "refused s3://artifacts/in/Extra: it is corrupt: it has no central directory; it may have been cut off",
+            "failed to use artifact `Extra`: refused s3://artifacts/in/Extra: it is corrupt: it has no central directory; it may have been cut off",
         ),
         (
             zipped(&[("Makefile/a", "x")]),
             "JobFailed",
-            "cannot lay s3://artifacts/in/Extra over the files that are there: `Makefile` is a directory in it and a file below",
+            "failed to use artifact `Extra`: cannot lay s3://artifacts/in/Extra over the files that are there: `Makefile` is a directory in it and a file below",
         ),
     ] {
         let mut pipeline = Pipeline::of(&[("Makefile", MAKEFILE)], &[]);

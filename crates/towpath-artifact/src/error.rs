@@ -1,13 +1,16 @@
 //! Everything that can go wrong with an artifact, and whose doing it is.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::content::Content;
+use towpath_archive::{ArchiveError, Content};
 
 /// Why an artifact could not be fetched, unpacked, packed or published.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
+    /// The archive, the tree or the file system.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// S3 or KMS refused the credentials.
     #[error("not allowed to {doing} {location}: {detail}")]
     Denied {
@@ -28,6 +31,18 @@ pub enum ArtifactError {
         /// The service's code and message.
         detail: String,
     },
+    /// The object became another one while it was being read.
+    #[error("{location} was replaced while it was being read")]
+    Replaced {
+        /// `s3://bucket/key`.
+        location: String,
+    },
+    /// What was to be stored became something else while it was being stored.
+    #[error("{what} was changed by another process while it was being packed")]
+    Changed {
+        /// A directory or a file.
+        what: String,
+    },
     /// S3 did not answer, or with an error of its own, also when asked again.
     #[error("failed to {doing} {location}: {detail}")]
     Service {
@@ -38,50 +53,6 @@ pub enum ArtifactError {
         /// What the last attempt said.
         detail: String,
     },
-    /// The object is no zip archive.
-    #[error("{archive} is not a zip archive: it is {content}")]
-    NotZip {
-        /// Where it came from.
-        archive: String,
-        /// What it is.
-        content: Content,
-    },
-    /// The archive is broken, hostile or beyond the limits; nothing of it was kept.
-    #[error("refused {archive}: {}{refusal}", subject(.entry.as_deref()))]
-    Refused {
-        /// Where it came from.
-        archive: String,
-        /// The entry's name as the archive has it, escaped for showing.
-        entry: Option<String>,
-        /// What is wrong with it.
-        refusal: Refusal,
-    },
-    /// The archive has no such file.
-    #[error("{archive} has no file `{path}`{}", listing(.present))]
-    NoSuchFile {
-        /// Where it came from.
-        archive: String,
-        /// The file asked for.
-        path: String,
-        /// Some files that it has, the likeliest first.
-        present: Vec<String>,
-    },
-    /// The file system is full.
-    #[error("no space left in {} while {doing}", .directory.display())]
-    NoSpace {
-        /// Where there is no space.
-        directory: PathBuf,
-        /// What was being done, such as "unpacking `node_modules/a/b.js`".
-        doing: String,
-    },
-    /// Something in the directory cannot be put in an archive that can be read again.
-    #[error("cannot pack {}: {reason}", .path.display())]
-    Unpackable {
-        /// The file, link or directory.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
     /// Two layers do not fit: one has a directory where another has a file.
     #[error("cannot lay {archive} over the files that are there: {reason}")]
     Overlay {
@@ -90,140 +61,19 @@ pub enum ArtifactError {
         /// What does not fit.
         reason: String,
     },
-    /// The object is larger than S3 takes in one request.
-    #[error("{location} would be {bytes} bytes, more than the {limit} that one upload may have")]
+    /// The object is larger than S3 takes.
+    #[error("{location} would be more than {parts} parts of {part} bytes, the most that S3 takes")]
     TooLarge {
         /// `s3://bucket/key`.
         location: String,
-        /// The size of the archive.
-        bytes: u64,
-        /// S3's limit.
-        limit: u64,
+        /// How many parts an upload may have.
+        parts: i32,
+        /// How large each is here.
+        part: usize,
     },
-    /// A file system operation failed.
-    #[error("failed to {doing} {}", .path.display())]
-    Io {
-        /// A verb, such as `create`.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// What is wrong with an archive or with one entry of it. Each reads on from its subject.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// `..` in the name.
-    #[error("climbs with `..`")]
-    Traversal,
-    /// A name from the root of a file system.
-    #[error("is an absolute path")]
-    Absolute,
-    /// A name with another system's separator.
-    #[error("has a backslash in its name; names are separated by `/`")]
-    Backslash,
-    /// A name cut short by a NUL.
-    #[error("has a NUL byte in its name")]
-    Nul,
-    /// A name of nothing.
-    #[error("has an empty name")]
-    EmptyName,
-    /// A name that no file system takes.
-    #[error("has a name of {bytes} bytes; at most {limit} are possible")]
-    LongName {
-        /// Of the name or of one part of it.
-        bytes: usize,
-        /// The limit that applies.
-        limit: usize,
-    },
-    /// A link out of the tree.
-    #[error("is a link that leaves the tree, to `{target}`")]
-    LinkLeaves {
-        /// Where it points.
-        target: String,
-    },
-    /// A link whose target is no path.
-    #[error("is a link whose target is no path")]
-    LinkTarget,
-    /// An entry beneath a link.
-    #[error("would be written through the link `{link}`")]
-    ThroughLink {
-        /// The link.
-        link: String,
-    },
-    /// The same name twice.
-    #[error("is there twice")]
-    Duplicate,
-    /// A file that others lie under.
-    #[error("is a file, but other entries lie in it as in a directory")]
-    FileAndDirectory,
-    /// Not equal, but equal to this file system.
-    #[error("has the same name as another entry on this file system, which ignores case")]
-    FoldedDuplicate,
-    /// Neither file nor directory nor link.
-    #[error("is a {kind}; only files, directories and links are unpacked")]
-    SpecialFile {
-        /// Such as "device".
-        kind: &'static str,
-    },
-    /// Encrypted.
-    #[error("is encrypted")]
-    Encrypted,
-    /// Neither stored nor deflated.
-    #[error("is compressed by method {method}; only stored and deflated entries are read")]
-    Method {
-        /// The method's number, and name if it is a common one.
-        method: String,
-    },
-    /// More entries than allowed.
-    #[error("has {entries} entries; at most {limit} are allowed")]
-    Entries {
-        /// As the archive says.
-        entries: u64,
-        /// Allowed.
-        limit: u64,
-    },
-    /// More bytes than allowed.
-    #[error("unpacks to {bytes} bytes or more; at most {limit} are allowed")]
-    Bytes {
-        /// As far as counted.
-        bytes: u64,
-        /// Allowed.
-        limit: u64,
-    },
-    /// Inflates too much.
-    #[error("inflates {compressed} bytes to {bytes}; at most {limit} times is allowed")]
-    Ratio {
-        /// In the archive.
-        compressed: u64,
-        /// Unpacked.
-        bytes: u64,
-        /// Allowed.
-        limit: u64,
-    },
-    /// Two entries share bytes of the archive.
-    #[error("shares its bytes with `{other}`")]
-    Overlap {
-        /// The other entry.
-        other: String,
-    },
-    /// A central directory too large to be read into memory.
-    #[error("has a central directory of {bytes} bytes; at most {limit} are read")]
-    CentralDirectory {
-        /// Its size.
-        bytes: u64,
-        /// Allowed.
-        limit: u64,
-    },
-    /// Broken.
-    #[error("is corrupt: {detail}")]
-    Corrupt {
-        /// How.
-        detail: String,
-    },
+    /// Nobody waits for it any more.
+    #[error("given up")]
+    GivenUp,
 }
 
 /// Whose doing an error is. Callers map this outward in one match.
@@ -249,169 +99,60 @@ impl ArtifactError {
     /// Whose doing this is.
     pub fn blame(&self) -> Blame {
         match self {
+            Self::Archive(error) => match error {
+                ArchiveError::NotZip {
+                    content: Content::CloneReference,
+                    ..
+                }
+                | ArchiveError::NoSuchFile { .. } => Blame::Definition,
+                ArchiveError::NotZip { .. } | ArchiveError::Refused { .. } => Blame::Content,
+                ArchiveError::NoSpace { .. } => Blame::Space,
+                ArchiveError::Unpackable { .. } => Blame::Project,
+                ArchiveError::Io { .. } => Blame::Service,
+            },
             Self::Denied { .. } => Blame::Permission,
-            Self::Missing { .. } => Blame::Revision,
-            Self::Service { .. } | Self::Io { .. } => Blame::Service,
-            Self::NotZip {
-                content: Content::CloneReference,
-                ..
-            } => Blame::Definition,
-            Self::NotZip { .. } | Self::Refused { .. } | Self::Overlay { .. } => Blame::Content,
-            Self::NoSuchFile { .. } => Blame::Definition,
-            Self::NoSpace { .. } => Blame::Space,
-            Self::Unpackable { .. } | Self::TooLarge { .. } => Blame::Project,
+            Self::Missing { .. } | Self::Replaced { .. } => Blame::Revision,
+            Self::Overlay { .. } => Blame::Content,
+            Self::TooLarge { .. } | Self::Changed { .. } => Blame::Project,
+            Self::Service { .. } | Self::GivenUp => Blame::Service,
         }
     }
 
     /// What to do about it, where there is something to say.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Denied { check, .. } => Some(check.clone()),
-            Self::Missing { .. } => Some(
+        let hint = match self {
+            Self::Archive(error) => return error.hint(),
+            Self::Denied { check, .. } => check,
+            Self::Missing { .. } => {
                 "the artifact may have expired with the bucket's lifecycle rule; start a new \
                  execution so that it is made again"
-                    .to_owned(),
-            ),
-            Self::NotZip { content, .. } => Some(not_zip_hint(*content).to_owned()),
-            Self::NoSpace { .. } => {
-                Some("raise the function's EphemeralStorage (at most 10,240 MB)".to_owned())
             }
-            Self::Refused { refusal, .. } => Some(refusal.hint().to_owned()),
-            Self::TooLarge { .. } => Some("leave out what later actions do not need".to_owned()),
-            Self::Service { .. }
-            | Self::NoSuchFile { .. }
-            | Self::Unpackable { .. }
-            | Self::Overlay { .. }
-            | Self::Io { .. } => None,
-        }
+            Self::Replaced { .. } => {
+                "find out who writes to this key while the pipeline runs; then start a new execution"
+            }
+            Self::Changed { .. } => {
+                "a task must not leave processes behind that go on writing; run it again"
+            }
+            Self::TooLarge { .. } => "leave out what later actions do not need",
+            Self::Service { .. } | Self::Overlay { .. } | Self::GivenUp => return None,
+        };
+        Some(hint.to_owned())
     }
 
     /// The same error about an archive with this name.
-    pub(crate) fn named(mut self, name: &str) -> Self {
-        if let Self::Refused { archive, .. }
-        | Self::NotZip { archive, .. }
-        | Self::NoSuchFile { archive, .. }
-        | Self::Overlay { archive, .. } = &mut self
-        {
-            name.clone_into(archive);
-        }
-        self
-    }
-
-    pub(crate) fn refused(refusal: Refusal) -> Self {
-        Self::Refused {
-            archive: NAMELESS.to_owned(),
-            entry: None,
-            refusal,
-        }
-    }
-
-    pub(crate) fn entry(name: &str, refusal: Refusal) -> Self {
-        Self::Refused {
-            archive: NAMELESS.to_owned(),
-            entry: Some(shown(name)),
-            refusal,
-        }
-    }
-
-    /// An I/O error, or, where that is what it means, that there is no space left.
-    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        if is_full(&source) {
-            return Self::NoSpace {
-                directory: path.parent().unwrap_or(path).to_owned(),
-                doing: format!("trying to {doing} {}", path.display()),
-            };
-        }
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-impl Refusal {
-    /// What to do about it.
-    fn hint(&self) -> &'static str {
+    pub(crate) fn named(self, name: &str) -> Self {
         match self {
-            Self::Corrupt { .. } | Self::Overlap { .. } => {
-                "have the action that made the artifact run again"
-            }
-            Self::LinkLeaves { .. } | Self::LinkTarget | Self::ThroughLink { .. } => {
-                "replace the link by the file, or by a relative link inside the tree"
-            }
-            Self::Method { .. } => "make the archive with the default method, deflate",
-            Self::Encrypted => "make the archive without a password",
-            Self::Traversal
-            | Self::Absolute
-            | Self::Backslash
-            | Self::Nul
-            | Self::EmptyName
-            | Self::LongName { .. }
-            | Self::Duplicate
-            | Self::FileAndDirectory
-            | Self::FoldedDuplicate
-            | Self::SpecialFile { .. } => {
-                "make the archive anew, from inside the directory, as `zip -r ../source.zip .` does; if nobody here made it, find out who did"
-            }
-            Self::Entries { .. }
-            | Self::Bytes { .. }
-            | Self::Ratio { .. }
-            | Self::CentralDirectory { .. } => {
-                "leave data and build products out of the archive; if nobody here made it, find out who did"
-            }
+            Self::Archive(error) => Self::Archive(error.named(name)),
+            Self::Overlay { reason, .. } => Self::Overlay {
+                archive: name.to_owned(),
+                reason,
+            },
+            other => other,
         }
     }
-}
 
-/// What an archive is called as long as nobody has said where it came from.
-pub(crate) const NAMELESS: &str = "the archive";
-
-/// Whether an error means that the file system, or the user's share of it, is full.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
-/// A name as it can be shown: escaped, and not endless.
-pub(crate) fn shown(name: &str) -> String {
-    const LONGEST: usize = 200;
-    let mut escaped: String = name.escape_debug().collect();
-    if escaped.len() > LONGEST {
-        let cut = (0..=LONGEST).rev().find(|at| escaped.is_char_boundary(*at));
-        escaped.truncate(cut.unwrap_or(0));
-        escaped.push('…');
-    }
-    escaped
-}
-
-fn subject(entry: Option<&str>) -> String {
-    entry.map_or_else(|| "it ".to_owned(), |entry| format!("entry `{entry}` "))
-}
-
-fn listing(present: &[String]) -> String {
-    if present.is_empty() {
-        return "; it is empty".to_owned();
-    }
-    format!("; it has {}", present.join(", "))
-}
-
-fn not_zip_hint(content: Content) -> &'static str {
-    match content {
-        Content::CloneReference => {
-            "set OutputArtifactFormat of the source action to CODE_ZIP; only CodeBuild can read \
-             CODEBUILD_CLONE_REF"
-        }
-        Content::Gzip | Content::Tar | Content::Other(_) | Content::SplitZip => {
-            "pack the artifact as one zip archive; no other kind passes between actions"
-        }
-        Content::Empty => "the action that made the artifact wrote nothing; look at its log",
-        Content::Markup => "the document may be an error page; look at the object in S3",
-        Content::Zip | Content::Json | Content::Text | Content::Unknown => {
-            "an S3 source must name a zip archive; to pass a single file on, put it in one"
-        }
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        ArchiveError::io(doing, path, source).into()
     }
 }
 
@@ -420,24 +161,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_that_would_flood_the_message_is_cut_and_escaped() {
-        let name = format!("a\n{}", "é".repeat(500));
-        let shown = shown(&name);
-        assert!(shown.starts_with("a\\né"), "{shown}");
-        assert!(shown.ends_with('…') && shown.len() < 210, "{shown}");
-    }
-
-    #[test]
     fn a_full_disk_is_told_from_other_errors() {
-        for (kind, full) in [
-            (io::ErrorKind::StorageFull, true),
-            (io::ErrorKind::QuotaExceeded, true),
-            (io::ErrorKind::PermissionDenied, false),
-            (io::ErrorKind::Other, false),
+        for (kind, blame) in [
+            (io::ErrorKind::StorageFull, Blame::Space),
+            (io::ErrorKind::QuotaExceeded, Blame::Space),
+            (io::ErrorKind::PermissionDenied, Blame::Service),
+            (io::ErrorKind::Other, Blame::Service),
         ] {
             let error = ArtifactError::io("create", Path::new("/tmp/job/a"), kind.into());
-            assert_eq!(error.blame() == Blame::Space, full, "{kind:?}");
-            assert_eq!(error.hint().is_some(), full, "{kind:?}");
+            assert_eq!(error.blame(), blame, "{kind:?}");
         }
     }
 }

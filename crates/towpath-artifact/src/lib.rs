@@ -1,32 +1,111 @@
-//! An S3 object, a zip archive, a directory tree: from each to the others.
+//! An S3 object, a directory tree: from each to the other, with nothing in between.
 //!
-//! [`fetch`] and [`overlay`] bring an artifact into a directory, [`fetch_file`] brings one file of
-//! it, [`publish`] sends a directory or a file away, [`deposit`] does so under the name that its
-//! content gives it. [`unpack`] and [`pack`] are the halves that know nothing of S3.
+//! A [`Store`] brings an artifact into a directory ([`Store::fetch`], [`Store::overlay`]), or one
+//! file of it ([`Store::fetch_file`]); it sends a directory or a file away ([`Store::publish`]), or
+//! does so under the name that its content gives it ([`Store::deposit`]). What is between the bytes
+//! and the tree, and what is refused of it, is `towpath-archive`'s matter.
 //!
-//! What comes in is not trusted: the whole central directory is judged before anything is created,
-//! sizes are enforced while inflating, and what is refused is refused by name ([`Refusal`]). What
-//! goes out is deterministic: the same tree gives the same bytes on every machine.
+//! Ranges of an object go straight into inflation, by several requests at once, each tried again by
+//! itself and all of the very same object; what is deflated goes straight into the parts of an
+//! upload. No archive is on disk in either direction, and memory is bounded by [`Settings`].
 //!
 //! This crate does not know of jobs: whoever calls it brings the S3 client with the right
 //! credentials and the [`Encryption`] to ask for, and maps [`ArtifactError::blame`] outward.
 
-mod content;
+mod blocking;
 mod error;
-mod links;
+mod get;
 mod merge;
-mod name;
-mod pack;
-mod plan;
-mod preflight;
+mod object;
+mod put;
+mod request;
+mod settings;
 mod store;
-mod transfer;
-mod unpack;
+mod upload;
 
-pub use content::Content;
-pub use error::{ArtifactError, Blame, Refusal};
-pub use pack::{Packed, pack};
-pub use plan::Limits;
+use std::path::Path;
+
+use aws_sdk_s3::Client;
+
+pub use error::{ArtifactError, Blame};
+pub use put::{Deposited, Published, Source};
+pub use settings::Settings;
 pub use store::{Encryption, Location};
-pub use transfer::{Deposited, Published, Source, deposit, fetch, fetch_file, overlay, publish};
-pub use unpack::{Tree, read_file, unpack};
+pub use towpath_archive::{ArchiveError, Content, Limits, Refusal, Tree};
+
+/// S3, and how much of this machine may be used to move objects from and to it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    settings: Settings,
+}
+
+impl Store {
+    /// With the credentials of the client.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        Self { client, settings }
+    }
+
+    /// Fetches an artifact and unpacks it into `into`, which must not exist or be empty.
+    ///
+    /// The tree is there when all of it is, and not before.
+    pub async fn fetch(&self, location: Location<'_>, into: &Path) -> Result<Tree, ArtifactError> {
+        get::fetch(&self.client, &self.settings, location, into).await
+    }
+
+    /// Fetches an artifact and lays it over what is in `onto`: what is new is added, files and
+    /// links replace files and links. A directory that is not there, or empty, is unpacked into
+    /// directly.
+    ///
+    /// The artifact is unpacked beside `onto` and moved over only when it is whole.
+    pub async fn overlay(
+        &self,
+        location: Location<'_>,
+        onto: &Path,
+    ) -> Result<Tree, ArtifactError> {
+        get::overlay(&self.client, &self.settings, location, onto).await
+    }
+
+    /// Fetches one file of an artifact, at most 64 MiB of it, and not much else.
+    pub async fn fetch_file(
+        &self,
+        location: Location<'_>,
+        path_in_zip: &str,
+    ) -> Result<Vec<u8>, ArtifactError> {
+        get::fetch_file(&self.client, &self.settings, location, path_in_zip).await
+    }
+
+    /// Stores something at a place; S3 verifies what arrives. An artifact is always one zip
+    /// archive, so never [`Source::Verbatim`].
+    ///
+    /// An upload that fails, or that nobody waits for any more, is aborted.
+    pub async fn publish(
+        &self,
+        source: Source<'_>,
+        location: Location<'_>,
+        encryption: &Encryption,
+    ) -> Result<Published, ArtifactError> {
+        put::publish(&self.client, &self.settings, source, location, encryption).await
+    }
+
+    /// Stores something under the name that its content gives it,
+    /// `<prefix>/<sha256>.<extension>`, if it is not there already. The extension is `zip`, and a
+    /// verbatim file's own.
+    pub async fn deposit(
+        &self,
+        source: Source<'_>,
+        bucket: &str,
+        prefix: &str,
+        encryption: &Encryption,
+    ) -> Result<Deposited, ArtifactError> {
+        put::deposit(
+            &self.client,
+            &self.settings,
+            source,
+            bucket,
+            prefix,
+            encryption,
+        )
+        .await
+    }
+}

@@ -6,8 +6,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::error::{ArtifactError, NAMELESS};
-use crate::links::{self, Links};
+use towpath_archive::{Links, leaves};
+
+use crate::error::ArtifactError;
 
 /// Moves all of `upper` over `lower`, which are on one file system. `upper` is empty afterwards.
 ///
@@ -68,7 +69,7 @@ fn check_links(above: &Survey, lower: &Path) -> Result<(), ArtifactError> {
     let mut both = Survey::of(lower)?.links;
     both.retain(|link, _| !above.others.contains(link));
     both.extend(above.links.clone());
-    match both.keys().find(|link| links::leaves(&both, link)) {
+    match both.keys().find(|link| leaves(&both, link)) {
         None => Ok(()),
         Some(link) => Err(misfit(format!(
             "the link `{link}` would then lead out of the tree"
@@ -137,7 +138,7 @@ fn kind(path: &Path) -> Result<Option<fs::FileType>, ArtifactError> {
 
 fn misfit(reason: String) -> ArtifactError {
     ArtifactError::Overlay {
-        archive: NAMELESS.to_owned(),
+        archive: String::new(),
         reason,
     }
 }

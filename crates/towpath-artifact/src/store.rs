@@ -1,15 +1,8 @@
-//! Objects in S3: one is streamed to a file, a file is streamed to one.
+//! Where objects are, how they are encrypted, and what S3's refusals mean.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{Seek, Write};
-use std::path::Path;
-use std::time::Duration;
 
-use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -30,6 +23,31 @@ impl fmt::Display for Location<'_> {
     }
 }
 
+/// A location to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+}
+
+impl Place {
+    pub(crate) fn location(&self) -> Location<'_> {
+        Location {
+            bucket: &self.bucket,
+            key: &self.key,
+        }
+    }
+}
+
+impl From<Location<'_>> for Place {
+    fn from(location: Location<'_>) -> Self {
+        Self {
+            bucket: location.bucket.to_owned(),
+            key: location.key.to_owned(),
+        }
+    }
+}
+
 /// How an object is to be encrypted at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
@@ -41,238 +59,41 @@ pub enum Encryption {
     Bucket,
 }
 
-/// The largest object that one `PutObject` takes.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
-const LARGEST_PUT: u64 = 5 << 30;
-/// How often a download is taken up again where it broke off. The client repeats requests, but not
-/// a body that breaks off.
-const RESUMPTIONS: u32 = 5;
-const RESUMPTION_DELAY: Duration = Duration::from_millis(100);
-
-/// Streams an object to a file, from its current position.
-pub(crate) async fn download(
-    store: &Client,
-    location: Location<'_>,
-    file: &mut File,
-    path: &Path,
-) -> Result<(), ArtifactError> {
-    let mut received: u64 = 0;
-    let mut etag: Option<String> = None;
-    let mut broken = 0;
-    loop {
-        let mut request = store.get_object().bucket(location.bucket).key(location.key);
-        if received > 0 {
-            // The rest of the very same object, or nothing.
-            request = request
-                .range(format!("bytes={received}-"))
-                .set_if_match(etag.clone());
+impl Encryption {
+    /// What a request asks for: the algorithm, and the key that it does not ask for by default.
+    pub fn asked(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        match self {
+            Self::Kms => (Some(ServerSideEncryption::AwsKms), None),
+            Self::KmsKey(key) => (Some(ServerSideEncryption::AwsKms), Some(key.clone())),
+            Self::Bucket => (None, None),
         }
-        let mut object = request
-            .send()
-            .await
-            .map_err(|error| read_failed(location, error))?;
-        let whole = object
-            .content_length()
-            .and_then(|rest| u64::try_from(rest).ok())
-            .map(|rest| received + rest);
-        etag = object.e_tag.take();
-        let interruption = loop {
-            match object.body.try_next().await {
-                Ok(Some(chunk)) => {
-                    file.write_all(&chunk)
-                        .map_err(|error| ArtifactError::io("write", path, error))?;
-                    received += chunk.len() as u64;
-                }
-                Ok(None) if whole.is_some_and(|whole| received < whole) => {
-                    break format!("it ended after {received} bytes");
-                }
-                Ok(None) => {
-                    return file
-                        .rewind()
-                        .map_err(|error| ArtifactError::io("rewind", path, error));
-                }
-                Err(error) => break DisplayErrorContext(error).to_string(),
-            }
-        };
-        // What fails at its very end is not cut off but wrong, such as by its checksum.
-        let complete = whole.is_some_and(|whole| received >= whole);
-        if complete || broken == RESUMPTIONS || etag.is_none() {
-            return Err(ArtifactError::Service {
-                doing: "read",
-                location: location.to_string(),
-                detail: interruption,
-            });
-        }
-        tracing::debug!(%location, received, interruption, "the download broke off and is taken up again");
-        tokio::time::sleep(RESUMPTION_DELAY * 2_u32.pow(broken)).await;
-        broken += 1;
-    }
-}
-
-/// A file that is to become an object.
-pub(crate) struct Upload<'a> {
-    pub(crate) file: &'a Path,
-    pub(crate) bytes: u64,
-    /// In lower-case hexadecimal.
-    pub(crate) sha256: &'a str,
-    pub(crate) content_type: &'static str,
-}
-
-/// The object's metadata that holds its SHA-256.
-const DIGEST: &str = "sha256";
-
-/// Streams a file to an object; S3 verifies the digest. Gives the version, in a versioned bucket.
-pub(crate) async fn upload(
-    store: &Client,
-    upload: &Upload<'_>,
-    location: Location<'_>,
-    encryption: &Encryption,
-) -> Result<Option<String>, ArtifactError> {
-    if upload.bytes > LARGEST_PUT {
-        return Err(ArtifactError::TooLarge {
-            location: location.to_string(),
-            bytes: upload.bytes,
-            limit: LARGEST_PUT,
-        });
-    }
-    let body = ByteStream::from_path(upload.file)
-        .await
-        .map_err(|error| ArtifactError::io("read", upload.file, std::io::Error::other(error)))?;
-    let mut request = store
-        .put_object()
-        .bucket(location.bucket)
-        .key(location.key)
-        .content_type(upload.content_type)
-        .checksum_sha256(base64(upload.sha256))
-        .metadata(DIGEST, upload.sha256)
-        .body(body);
-    match encryption {
-        Encryption::Kms => {
-            request = request.server_side_encryption(ServerSideEncryption::AwsKms);
-        }
-        Encryption::KmsKey(key) => {
-            request = request
-                .server_side_encryption(ServerSideEncryption::AwsKms)
-                .ssekms_key_id(key);
-        }
-        Encryption::Bucket => {}
-    }
-    let stored = request
-        .send()
-        .await
-        .map_err(|error| write_failed(location, encryption, error))?;
-    Ok(stored.version_id)
-}
-
-/// Whether an object is there with this digest, and its version. An answer other than yes is no:
-/// without `s3:ListBucket` S3 does not say whether an object exists.
-pub(crate) async fn has(
-    store: &Client,
-    location: Location<'_>,
-    sha256: &str,
-) -> Option<Option<String>> {
-    let head = store
-        .head_object()
-        .bucket(location.bucket)
-        .key(location.key)
-        .send()
-        .await;
-    match head {
-        Ok(head) => {
-            let same = head
-                .metadata()
-                .and_then(|metadata| metadata.get(DIGEST))
-                .is_some_and(|digest| digest == sha256);
-            same.then_some(head.version_id)
-        }
-        Err(error) => {
-            tracing::debug!(%location, error = %DisplayErrorContext(&error), "the object is taken not to be there");
-            None
-        }
-    }
-}
-
-fn read_failed(
-    location: Location<'_>,
-    error: SdkError<GetObjectError, HttpResponse>,
-) -> ArtifactError {
-    let answer = Answer::of(error);
-    match answer.kind {
-        Kind::Denied => ArtifactError::Denied {
-            doing: "read",
-            location: location.to_string(),
-            detail: answer.detail,
-            check: format!(
-                "the action's role needs s3:GetObject on arn:aws:s3:::{}/{}, and kms:Decrypt on \
-                 the key that the object is encrypted with; look also for a deny in the bucket's \
-                 and the key's policy",
-                location.bucket, location.key
-            ),
-        },
-        Kind::Missing => ArtifactError::Missing {
-            location: location.to_string(),
-            detail: answer.detail,
-        },
-        Kind::Other => ArtifactError::Service {
-            doing: "read",
-            location: location.to_string(),
-            detail: answer.detail,
-        },
-    }
-}
-
-fn write_failed<E>(
-    location: Location<'_>,
-    encryption: &Encryption,
-    error: SdkError<E, HttpResponse>,
-) -> ArtifactError
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-{
-    let answer = Answer::of(error);
-    let key = match encryption {
-        Encryption::Kms => "the account's key aws/s3".to_owned(),
-        Encryption::KmsKey(key) => format!("the key {key}"),
-        Encryption::Bucket => "the bucket's key, if it has one".to_owned(),
-    };
-    match answer.kind {
-        Kind::Denied => ArtifactError::Denied {
-            doing: "write",
-            location: location.to_string(),
-            detail: answer.detail,
-            check: format!(
-                "the role needs s3:PutObject on arn:aws:s3:::{}/{}, and kms:GenerateDataKey on \
-                 {key}; look also for a deny in the bucket's and the key's policy",
-                location.bucket, location.key
-            ),
-        },
-        Kind::Missing => ArtifactError::Missing {
-            location: location.to_string(),
-            detail: answer.detail,
-        },
-        Kind::Other => ArtifactError::Service {
-            doing: "write",
-            location: location.to_string(),
-            detail: answer.detail,
-        },
     }
 }
 
 /// What the service said, as far as it matters here.
-struct Answer {
-    kind: Kind,
-    detail: String,
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
     Denied,
     Missing,
+    /// The object is not the one that was meant.
+    Replaced,
+    /// There is nothing at this range.
+    NoRange,
+    /// No such upload: it was completed, or aborted.
+    NoUpload,
+    /// It may go well when it is tried again.
+    Passing,
     Other,
 }
 
 impl Answer {
-    fn of<E>(error: SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn of<E>(error: SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
@@ -286,27 +107,78 @@ impl Answer {
             (None, "") => DisplayErrorContext(&error).to_string(),
             (None, code) => code.to_owned(),
         };
+        let reached = !matches!(error, SdkError::ConstructionFailure(_));
         Self {
-            kind: kind(status, &code),
+            kind: kind(reached, status, &code),
             detail,
+        }
+    }
+
+    /// What it means for one who reads.
+    pub(crate) fn reading(self, location: Location<'_>) -> ArtifactError {
+        let check = format!(
+            "the action's role needs s3:GetObject on arn:aws:s3:::{}/{}, and kms:Decrypt on the \
+             key that the object is encrypted with; look also for a deny in the bucket's and the \
+             key's policy",
+            location.bucket, location.key
+        );
+        self.error("read", location, check)
+    }
+
+    /// What it means for one who writes.
+    pub(crate) fn writing(self, location: Location<'_>, encryption: &Encryption) -> ArtifactError {
+        let key = match encryption {
+            Encryption::Kms => "the account's key aws/s3".to_owned(),
+            Encryption::KmsKey(key) => format!("the key {key}"),
+            Encryption::Bucket => "the bucket's key, if it has one".to_owned(),
+        };
+        // Parts are put together again by S3, which decrypts them for it.
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+        let check = format!(
+            "the role needs s3:PutObject on arn:aws:s3:::{}/{}, and kms:GenerateDataKey and \
+             kms:Decrypt on {key}; look also for a deny in the bucket's and the key's policy",
+            location.bucket, location.key
+        );
+        self.error("write", location, check)
+    }
+
+    fn error(self, doing: &'static str, location: Location<'_>, check: String) -> ArtifactError {
+        let (location, detail) = (location.to_string(), self.detail);
+        match self.kind {
+            Kind::Denied => ArtifactError::Denied {
+                doing,
+                location,
+                detail,
+                check,
+            },
+            Kind::Missing => ArtifactError::Missing { location, detail },
+            Kind::Replaced => ArtifactError::Replaced { location },
+            Kind::NoRange | Kind::NoUpload | Kind::Passing | Kind::Other => {
+                ArtifactError::Service {
+                    doing,
+                    location,
+                    detail,
+                }
+            }
         }
     }
 }
 
-fn kind(status: u16, code: &str) -> Kind {
+fn kind(reached: bool, status: u16, code: &str) -> Kind {
     match (status, code) {
+        (_, "NoSuchUpload") => Kind::NoUpload,
         (_, "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "NotFound") => Kind::Missing,
         // Keys that are disabled, deleted or unknown are answered with 400.
         (_, code) if code.starts_with("KMS.") => Kind::Denied,
         (_, "ExpiredToken" | "InvalidToken") | (401 | 403, _) => Kind::Denied,
         (404, _) => Kind::Missing,
+        (412, _) => Kind::Replaced,
+        (416, _) => Kind::NoRange,
+        (429 | 500.., _) | (_, "SlowDown" | "RequestTimeout" | "InternalError") => Kind::Passing,
+        // Nobody answered.
+        (0, _) if reached => Kind::Passing,
         _ => Kind::Other,
     }
-}
-
-/// The digest as S3 wants it: its bytes in Base64.
-fn base64(hexadecimal: &str) -> String {
-    aws_smithy_types::base64::encode(hex::decode(hexadecimal).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -324,17 +196,18 @@ mod tests {
             (404, "NoSuchKey", Kind::Missing),
             (404, "NoSuchBucket", Kind::Missing),
             (404, "", Kind::Missing),
-            (503, "SlowDown", Kind::Other),
-            (500, "InternalError", Kind::Other),
-            (412, "PreconditionFailed", Kind::Other),
-            (0, "", Kind::Other),
+            (404, "NoSuchUpload", Kind::NoUpload),
+            (412, "PreconditionFailed", Kind::Replaced),
+            (416, "InvalidRange", Kind::NoRange),
+            (503, "SlowDown", Kind::Passing),
+            (500, "InternalError", Kind::Passing),
+            (502, "", Kind::Passing),
+            (400, "RequestTimeout", Kind::Passing),
+            (0, "", Kind::Passing),
+            (400, "InvalidArgument", Kind::Other),
         ] {
-            assert_eq!(kind(status, code), expected, "{status} {code}");
+            assert_eq!(kind(true, status, code), expected, "{status} {code}");
         }
-    }
-
-    #[test]
-    fn a_digest_is_sent_in_base64() {
-        assert_eq!(base64("00ff10"), "AP8Q");
+        assert_eq!(kind(false, 0, ""), Kind::Other);
     }
 }

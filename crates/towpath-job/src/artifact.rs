@@ -30,15 +30,6 @@ pub struct EncryptionKey {
     pub id: String,
 }
 
-/// How an object must be encrypted when it is written to the artifact bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Encryption {
-    /// `aws:kms` with no key id: the account's own key for S3.
-    KmsDefault,
-    /// `aws:kms` with this key.
-    KmsKey(String),
-}
-
 /// A file inside an artifact, written `Artifact::path/in/it`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactPath {

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::{timeout, timeout_at};
+use towpath_artifact::Settings;
 use tracing::{Instrument, Span, field};
 
 use crate::action::Action;
@@ -213,6 +214,7 @@ async fn attempt<A: Action>(
         started_at: token.started_at,
         action_deadline: token.deadline,
         deadline: begun + budget.soft,
+        settings: common.settings(Settings::for_here()),
     };
     let job = Job::new(id, event, previous, parameters, standing, aws);
     tracing::info!(budget = %duration::render(budget.soft), "step started");
@@ -312,7 +314,7 @@ async fn keep(
     token: &Token,
     place: Option<&ArtifactLocation>,
     store: &aws_sdk_s3::Client,
-    encryption: &crate::artifact::Encryption,
+    encryption: &towpath_artifact::Encryption,
 ) -> Result<String, Failure> {
     match token::write(token, place)? {
         Written::Inline(text) => Ok(text),

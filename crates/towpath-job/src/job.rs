@@ -6,10 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_types::SdkConfig;
 use serde::de::DeserializeOwned;
 
-use crate::artifact::{Artifact, Encryption, EncryptionKey};
+use towpath_artifact::{ArtifactError, Encryption, Settings};
+
+use crate::artifact::{Artifact, EncryptionKey};
 use crate::budget;
 use crate::event::{Artifacts, Event, JobId};
 use crate::failure::Failure;
+use crate::moving;
 use crate::token::Token;
 
 /// One job: one invocation of an action by CodePipeline.
@@ -38,6 +41,7 @@ pub struct Job<P> {
     pub(crate) deadline: Instant,
     pub(crate) aws: SdkConfig,
     pub(crate) store: SdkConfig,
+    pub(crate) settings: Settings,
 }
 
 /// What an action asked of its job and cannot have.
@@ -65,6 +69,14 @@ pub enum JobError {
     /// The artifact was sent without a place in S3.
     #[error("CodePipeline sent no location for artifact `{0}`")]
     NoLocation(String),
+    /// An artifact could not be read or written.
+    #[error("failed to use artifact `{name}`: {source}")]
+    Artifact {
+        /// The artifact's name.
+        name: String,
+        /// Why; part of the text already.
+        source: ArtifactError,
+    },
     /// The continuation token's state is not this action's.
     #[error("the state in the continuation token cannot be read: {0}")]
     State(#[source] serde_json::Error),
@@ -93,6 +105,7 @@ impl From<JobError> for Failure {
                 ))
             }
             JobError::NoLocation(_) => Failure::unavailable(message),
+            JobError::Artifact { source, .. } => moving::failure(&source, message),
             JobError::State(_) => Failure::job(message).with_hint(
                 "the functions were replaced while the action was at work; retry the stage",
             ),
@@ -107,6 +120,7 @@ pub(crate) struct Standing {
     pub(crate) started_at: SystemTime,
     pub(crate) action_deadline: SystemTime,
     pub(crate) deadline: Instant,
+    pub(crate) settings: Settings,
 }
 
 impl<P> Job<P> {
@@ -140,6 +154,7 @@ impl<P> Job<P> {
             deadline: standing.deadline,
             aws: aws.clone(),
             store,
+            settings: standing.settings,
         }
     }
 
@@ -177,17 +192,6 @@ impl<P> Job<P> {
             name: name.to_owned(),
             existing: artifacts.iter().map(|a| a.name.clone()).collect(),
         })
-    }
-
-    /// S3 with the job's own credentials, which reach the pipeline's artifacts and nothing else.
-    /// A job that was sent none gets the function's.
-    pub fn artifact_store(&self) -> aws_sdk_s3::Client {
-        towpath_aws::s3(&self.store)
-    }
-
-    /// How artifacts must be encrypted when they are written.
-    pub fn sse(&self) -> Encryption {
-        sse(self.encryption_key.as_ref())
     }
 
     /// AWS with the function's role: everything but artifacts.
@@ -266,7 +270,5 @@ pub(crate) fn store_config(event: &Event, aws: &SdkConfig) -> SdkConfig {
 /// How artifacts must be encrypted: with the pipeline's key, else with the account's own.
 /// (User guide, "Create and add a custom action".)
 pub(crate) fn sse(key: Option<&EncryptionKey>) -> Encryption {
-    key.map_or(Encryption::KmsDefault, |key| {
-        Encryption::KmsKey(key.id.clone())
-    })
+    key.map_or(Encryption::Kms, |key| Encryption::KmsKey(key.id.clone()))
 }

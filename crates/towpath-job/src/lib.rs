@@ -21,6 +21,7 @@ mod failure;
 mod handle;
 mod job;
 mod limits;
+mod moving;
 mod outcome;
 pub mod parameters;
 mod report;
@@ -32,9 +33,7 @@ mod token;
 mod variables;
 
 pub use action::Action;
-pub use artifact::{
-    Artifact, ArtifactLocation, ArtifactPath, ArtifactPathError, Encryption, EncryptionKey,
-};
+pub use artifact::{Artifact, ArtifactLocation, ArtifactPath, ArtifactPathError, EncryptionKey};
 pub use deliver::{ReportError, Settled};
 pub use event::JobId;
 pub use failure::{Failure, FailureType, aws_cause, aws_kind, chain};
@@ -47,4 +46,5 @@ pub use parameters::{FromQuery, ParameterError, Query};
 pub use runtime::run;
 pub use secret::{Secret, Secrets};
 pub use token::Token;
+pub use towpath_artifact::{Source, Tree};
 pub use variables::{Variables, VariablesError};

@@ -74,17 +74,26 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     name: String,
+    bytes: u64,
 }
 
 impl Receipt {
-    /// The named output artifact has been published to its location.
-    pub fn published(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+    /// The named output artifact has been published to its location, in so many bytes.
+    pub(crate) fn published(name: impl Into<String>, bytes: u64) -> Self {
+        Self {
+            name: name.into(),
+            bytes,
+        }
     }
 
     /// The artifact's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The size of what was published.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -158,7 +167,10 @@ mod tests {
             (&["A"], &["a"], &["A"]),
             (&["A"], &["A", "A", "C"], &[]),
         ] {
-            let receipts: Vec<_> = published.iter().map(|n| Receipt::published(*n)).collect();
+            let receipts: Vec<_> = published
+                .iter()
+                .map(|n| Receipt::published(*n, 0))
+                .collect();
             assert_eq!(
                 unpublished(&names(declared), &receipts),
                 expected,

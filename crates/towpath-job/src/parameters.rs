@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use towpath_artifact::Settings;
 
 use crate::artifact::{Artifact, ArtifactPath};
 use crate::failure::Failure;
@@ -376,7 +377,28 @@ pub struct Common {
     pub timeout: Duration,
     /// How many steps the action may take, when that is bounded.
     pub attempts: Option<u64>,
+    /// How many threads inflate or deflate artifacts, if not by the function's memory.
+    pub threads: Option<usize>,
+    /// How many requests read an artifact at once, if not by the function's memory.
+    pub connections: Option<usize>,
+    /// How small archives are made, if not as small as usual.
+    pub level: Option<u8>,
 }
+
+impl Common {
+    /// How artifacts are moved here, unless it is said otherwise.
+    pub(crate) fn settings(&self, here: Settings) -> Settings {
+        Settings {
+            threads: self.threads.unwrap_or(here.threads),
+            connections: self.connections.unwrap_or(here.connections),
+            level: self.level.unwrap_or(here.level),
+            ..here
+        }
+    }
+}
+
+/// More than any Lambda function has use for, and few enough for its 1,024 file descriptors.
+const MOST_AT_ONCE: usize = 64;
 
 impl FromQuery for Common {
     fn from_query(query: &mut Query, _: &[Artifact]) -> Result<Self, ParameterError> {
@@ -394,9 +416,19 @@ impl FromQuery for Common {
         if attempts == Some(0) {
             return Err(ParameterError::invalid("attempts", "0", "at least 1"));
         }
+        let at_once = |value: &str| {
+            value
+                .parse()
+                .ok()
+                .filter(|n| (1..=MOST_AT_ONCE).contains(n))
+        };
+        let level = |value: &str| value.parse().ok().filter(|n| *n <= Settings::HIGHEST_LEVEL);
         Ok(Self {
             timeout: timeout.unwrap_or(limits::DEFAULT_TIMEOUT),
             attempts,
+            threads: query.take_as("threads", "a number from 1 to 64", at_once)?,
+            connections: query.take_as("connections", "a number from 1 to 64", at_once)?,
+            level: query.take_as("level", "a number from 0 (stored) to 12 (smallest)", level)?,
         })
     }
 }

@@ -4,9 +4,9 @@ use std::error::Error as _;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ServerSideEncryption;
+use towpath_artifact::Encryption;
 
-use crate::artifact::{ArtifactLocation, Encryption};
+use crate::artifact::ArtifactLocation;
 use crate::failure::Failure;
 
 /// More state than this was not written by an action.
@@ -19,17 +19,14 @@ pub(crate) async fn put(
     encryption: &Encryption,
     bytes: Vec<u8>,
 ) -> Result<(), Failure> {
-    let key_id = match encryption {
-        Encryption::KmsDefault => None,
-        Encryption::KmsKey(id) => Some(id.clone()),
-    };
+    let (algorithm, key) = encryption.asked();
     store
         .put_object()
         .bucket(&at.bucket)
         .key(&at.key)
         .content_type("application/json")
-        .server_side_encryption(ServerSideEncryption::AwsKms)
-        .set_ssekms_key_id(key_id)
+        .set_server_side_encryption(algorithm)
+        .set_ssekms_key_id(key)
         .body(ByteStream::from(bytes))
         .send()
         .await

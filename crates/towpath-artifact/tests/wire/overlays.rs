@@ -3,12 +3,10 @@
 
 use std::fs;
 
-use towpath_artifact::{ArtifactError, Limits, overlay};
+use towpath_artifact::ArtifactError;
 
 use crate::server::Server;
-use crate::{ARTIFACT, names, zipped};
-
-const PATH: &str = "/artifacts/pipeline/Source/abc";
+use crate::{ARTIFACT, PATH, names, store, zipped};
 
 /// Lays archives of these files over each other; the tree, and the first error.
 async fn layers(layers: &[&[(&str, &str)]]) -> (tempfile::TempDir, Result<(), ArtifactError>) {
@@ -17,7 +15,7 @@ async fn layers(layers: &[&[(&str, &str)]]) -> (tempfile::TempDir, Result<(), Ar
     let onto = job.path().join("work");
     for layer in layers {
         server.keep(PATH, &zipped(layer));
-        let laid = overlay(&server.client(), ARTIFACT, &onto, &Limits::default()).await;
+        let laid = store(&server).overlay(ARTIFACT, &onto).await;
         if let Err(error) = laid {
             return (job, Err(error));
         }

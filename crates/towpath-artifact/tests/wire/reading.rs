@@ -2,12 +2,10 @@
 
 use std::fs;
 
-use towpath_artifact::{ArtifactError, Blame, Limits, fetch, fetch_file};
+use towpath_artifact::{ArchiveError, ArtifactError, Blame};
 
 use crate::server::{Answer, Server};
-use crate::{ARTIFACT, names, zipped};
-
-const PATH: &str = "/artifacts/pipeline/Source/abc";
+use crate::{ARTIFACT, PATH, names, store, zipped};
 
 #[tokio::test]
 async fn an_artifact_becomes_a_tree_and_nothing_else_is_left() {
@@ -15,57 +13,10 @@ async fn an_artifact_becomes_a_tree_and_nothing_else_is_left() {
     server.keep(PATH, &zipped(&[("a/b.txt", "hello")]));
     let job = tempfile::tempdir().unwrap();
     let into = job.path().join("deep/source");
-    let tree = fetch(&server.client(), ARTIFACT, &into, &Limits::default())
-        .await
-        .unwrap();
+    let tree = store(&server).fetch(ARTIFACT, &into).await.unwrap();
     assert_eq!((tree.entries, tree.bytes), (2, 5));
     assert_eq!(fs::read_to_string(into.join("a/b.txt")).unwrap(), "hello");
     assert_eq!(names(&job.path().join("deep")), ["source"]);
-}
-
-#[tokio::test]
-async fn a_download_that_is_cut_is_taken_up_where_it_broke_off() {
-    let mut cuts = vec![0, 70_000, 1_000];
-    let server = Server::scripted(move |_| cuts.pop().map_or(Answer::Serve, Answer::Cut));
-    let noise: String = (0..40_000_u32)
-        .map(|n| char::from(b' ' + (n.wrapping_mul(2_654_435_761) >> 25) as u8 % 90))
-        .collect();
-    let archive = zipped(&[("noise", &noise.repeat(4))]);
-    server.keep(PATH, &archive);
-    let job = tempfile::tempdir().unwrap();
-    let into = job.path().join("source");
-    fetch(&server.client(), ARTIFACT, &into, &Limits::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        fs::read_to_string(into.join("noise")).unwrap().len(),
-        160_000
-    );
-    let again = server
-        .requests()
-        .into_iter()
-        .find(|request| request.header("range").is_some())
-        .expect("a request for the rest");
-    let etag = format!("\"{:x}\"", archive.len());
-    assert_eq!(again.header("if-match"), Some(etag.as_str()));
-}
-
-#[tokio::test]
-async fn a_download_that_is_always_cut_fails_as_the_services_fault() {
-    let server = Server::scripted(|_| Answer::Cut(20));
-    server.keep(PATH, &zipped(&[("a", &"x".repeat(5_000))]));
-    let job = tempfile::tempdir().unwrap();
-    let into = job.path().join("source");
-    let error = fetch(&server.client(), ARTIFACT, &into, &Limits::default())
-        .await
-        .unwrap_err();
-    assert_eq!(error.blame(), Blame::Service, "{error}");
-    let said = error.to_string();
-    assert!(
-        said.starts_with("failed to read s3://artifacts/pipeline/Source/abc: "),
-        "{said}"
-    );
-    assert_eq!(names(job.path()), [""; 0]);
 }
 
 #[tokio::test]
@@ -104,9 +55,7 @@ async fn an_answer_that_is_no_object_says_what_to_check() {
         let server = Server::scripted(move |_| Answer::Error(status, code, text));
         let job = tempfile::tempdir().unwrap();
         let into = job.path().join("source");
-        let error = fetch(&server.client(), ARTIFACT, &into, &Limits::default())
-            .await
-            .unwrap_err();
+        let error = store(&server).fetch(ARTIFACT, &into).await.unwrap_err();
         assert_eq!(error.to_string(), message);
         assert_eq!(error.blame(), blame, "{code}");
         assert!(error.hint().unwrap_or_default().contains(hint), "{code}");
@@ -123,9 +72,7 @@ async fn an_object_that_is_no_zip_is_named_with_what_it_is() {
     );
     let job = tempfile::tempdir().unwrap();
     let into = job.path().join("source");
-    let error = fetch(&server.client(), ARTIFACT, &into, &Limits::default())
-        .await
-        .unwrap_err();
+    let error = store(&server).fetch(ARTIFACT, &into).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "s3://artifacts/pipeline/Source/abc is not a zip archive: it is a reference to a \
@@ -143,10 +90,13 @@ async fn one_file_is_read_from_an_artifact() {
         PATH,
         &zipped(&[("template.yaml", "Resources: {}"), ("b", "")]),
     );
-    let read = async |path| fetch_file(&server.client(), ARTIFACT, path).await;
+    let read = async |path| store(&server).fetch_file(ARTIFACT, path).await;
     assert_eq!(read("template.yaml").await.unwrap(), b"Resources: {}");
     let error = read("templte.yaml").await.unwrap_err();
-    assert!(matches!(error, ArtifactError::NoSuchFile { .. }));
+    assert!(matches!(
+        error,
+        ArtifactError::Archive(ArchiveError::NoSuchFile { .. })
+    ));
     assert_eq!(
         error.to_string(),
         "s3://artifacts/pipeline/Source/abc has no file `templte.yaml`; it has `b`, `template.yaml`"

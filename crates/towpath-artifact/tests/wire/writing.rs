@@ -1,15 +1,12 @@
 //! Publishing: what the requests carry, and what is not sent twice.
 
 use std::fs;
-use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
-use towpath_artifact::{Blame, Encryption, Limits, Location, Source, deposit, publish, unpack};
+use towpath_artifact::{Blame, Encryption, Location, Source};
 
 use crate::server::{Answer, Server};
-use crate::{ARTIFACT, zipped};
-
-const PATH: &str = "/artifacts/pipeline/Source/abc";
+use crate::{ARTIFACT, PATH, names, store, unpacked, zipped};
 
 #[tokio::test]
 async fn what_is_published_is_encrypted_as_asked_and_verified() {
@@ -28,7 +25,8 @@ async fn what_is_published_is_encrypted_as_asked_and_verified() {
             name: "outputs.json",
             bytes: b"{}",
         };
-        let published = publish(&server.client(), source, ARTIFACT, &encryption)
+        let published = store(&server)
+            .publish(source, ARTIFACT, &encryption)
             .await
             .unwrap();
         let [request] = &server.requests()[..] else {
@@ -68,13 +66,12 @@ async fn a_directory_is_packed_an_archive_goes_as_it_is_and_a_file_goes_alone() 
         (Source::File(&report), "report.xml"),
     ] {
         let server = Server::start();
-        publish(&server.client(), source, ARTIFACT, &Encryption::Kms)
+        store(&server)
+            .publish(source, ARTIFACT, &Encryption::Kms)
             .await
             .unwrap();
         let object = server.object(PATH).unwrap();
-        let back = tempfile::tempdir().unwrap();
-        unpack(Cursor::new(&object), back.path(), &Limits::default()).unwrap();
-        assert_eq!(crate::names(back.path()), [expected]);
+        assert_eq!(names(unpacked(&object).path()), [expected]);
         if expected == "lambda.js" {
             assert_eq!(object, archive);
         }
@@ -88,14 +85,10 @@ async fn a_file_called_zip_that_is_none_is_not_published() {
     fs::write(&path, "\x1f\u{8b}").unwrap();
     fs::write(&path, b"\x1f\x8b\x08").unwrap();
     let server = Server::start();
-    let error = publish(
-        &server.client(),
-        Source::File(&path),
-        ARTIFACT,
-        &Encryption::Kms,
-    )
-    .await
-    .unwrap_err();
+    let error = store(&server)
+        .publish(Source::File(&path), ARTIFACT, &Encryption::Kms)
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -103,23 +96,23 @@ async fn a_file_called_zip_that_is_none_is_not_published() {
             path.display()
         )
     );
-    assert_eq!(server.methods(), [""; 0]);
+    assert_eq!(server.operations(), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_denied_upload_names_the_key_to_look_at() {
     let server = Server::scripted(|_| Answer::Error(403, "AccessDenied", "Access Denied"));
-    let error = publish(
-        &server.client(),
-        Source::Bytes {
-            name: "a",
-            bytes: b"",
-        },
-        ARTIFACT,
-        &Encryption::KmsKey("key-7".to_owned()),
-    )
-    .await
-    .unwrap_err();
+    let error = store(&server)
+        .publish(
+            Source::Bytes {
+                name: "a",
+                bytes: b"",
+            },
+            ARTIFACT,
+            &Encryption::KmsKey("key-7".to_owned()),
+        )
+        .await
+        .unwrap_err();
     assert_eq!(error.blame(), Blame::Permission);
     assert_eq!(
         error.to_string(),
@@ -128,7 +121,7 @@ async fn a_denied_upload_names_the_key_to_look_at() {
     let hint = error.hint().unwrap();
     for part in [
         "s3:PutObject on arn:aws:s3:::artifacts/pipeline/Source/abc",
-        "kms:GenerateDataKey on the key key-7",
+        "kms:GenerateDataKey and kms:Decrypt on the key key-7",
     ] {
         assert!(hint.contains(part), "{hint}");
     }
@@ -146,14 +139,10 @@ async fn an_upload_is_tried_again_after_an_error_of_the_service() {
     });
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a"), "x").unwrap();
-    publish(
-        &server.client(),
-        Source::Directory(here.path()),
-        ARTIFACT,
-        &Encryption::Kms,
-    )
-    .await
-    .unwrap();
+    store(&server)
+        .publish(Source::Directory(here.path()), ARTIFACT, &Encryption::Kms)
+        .await
+        .unwrap();
     assert!(server.object(PATH).is_some());
 }
 
@@ -163,15 +152,15 @@ async fn what_is_there_already_is_not_deposited_again() {
     fs::write(here.path().join("index.js"), "exports.handler = 1").unwrap();
     let server = Server::start();
     let put = async || {
-        deposit(
-            &server.client(),
-            Source::Directory(here.path()),
-            "releases",
-            "/code/hello/",
-            &Encryption::Bucket,
-        )
-        .await
-        .unwrap()
+        store(&server)
+            .deposit(
+                Source::Directory(here.path()),
+                "releases",
+                "/code/hello/",
+                &Encryption::Bucket,
+            )
+            .await
+            .unwrap()
     };
     let first = put().await;
     assert_eq!(first.key, format!("code/hello/{}.zip", first.sha256));
@@ -179,7 +168,10 @@ async fn what_is_there_already_is_not_deposited_again() {
     let second = put().await;
     assert!(!second.uploaded);
     assert_eq!(second.key, first.key);
-    assert_eq!(server.methods(), ["HEAD", "PUT", "HEAD"]);
+    assert_eq!(
+        server.operations(),
+        ["HeadObject", "PutObject", "HeadObject"]
+    );
 
     // Something else under that name, as after a cut upload by another program, is replaced.
     server.keep(&format!("/releases/{}", first.key), b"other");
@@ -199,15 +191,10 @@ async fn not_being_allowed_to_look_is_no_reason_not_to_deposit() {
     let here = tempfile::tempdir().unwrap();
     let file = here.path().join("openapi.yaml");
     fs::write(&file, "openapi: 3.0.0").unwrap();
-    let deposited = deposit(
-        &server.client(),
-        Source::Verbatim(&file),
-        "releases",
-        "",
-        &Encryption::Bucket,
-    )
-    .await
-    .unwrap();
+    let deposited = store(&server)
+        .deposit(Source::Verbatim(&file), "releases", "", &Encryption::Bucket)
+        .await
+        .unwrap();
     assert_eq!(deposited.key, format!("{}.yaml", deposited.sha256));
     let stored = server.object(&format!("/releases/{}", deposited.key));
     assert_eq!(stored.unwrap(), b"openapi: 3.0.0");
@@ -223,13 +210,9 @@ async fn a_file_is_stored_as_it_is() {
         bucket: "b",
         key: "logs/1.txt",
     };
-    publish(
-        &server.client(),
-        Source::Verbatim(&file),
-        location,
-        &Encryption::Bucket,
-    )
-    .await
-    .unwrap();
+    store(&server)
+        .publish(Source::Verbatim(&file), location, &Encryption::Bucket)
+        .await
+        .unwrap();
     assert_eq!(server.object("/b/logs/1.txt").unwrap(), b"line\n");
 }

@@ -130,7 +130,7 @@ fn errors_by_table() {
             "like nothing",
             "task=x&zzz=1",
             "unknown parameter `zzz`",
-            "the parameters are Dist, attempts, bake, task, timeout, Env.NAME",
+            "the parameters are Dist, attempts, bake, connections, level, task, threads, timeout, Env.NAME",
         ),
         (
             "prefix without a name",
@@ -196,6 +196,18 @@ fn errors_by_table() {
             "no attempts",
             "task=x&attempts=0",
             "parameter `attempts` is `0`, which is not at least 1",
+            "",
+        ),
+        (
+            "no threads",
+            "task=x&threads=0",
+            "parameter `threads` is `0`, which is not a number from 1 to 64",
+            "",
+        ),
+        (
+            "a level that is none",
+            "task=x&level=13",
+            "parameter `level` is `13`, which is not a number from 0 (stored) to 12 (smallest)",
             "",
         ),
         (

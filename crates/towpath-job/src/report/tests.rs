@@ -27,6 +27,9 @@ fn common(attempts: Option<u64>) -> Common {
     Common {
         timeout: Duration::from_mins(10),
         attempts,
+        threads: None,
+        connections: None,
+        level: None,
     }
 }
 
@@ -47,7 +50,7 @@ fn success_needs_every_receipt() {
         variables: Variables::new(),
         receipts: receipts
             .iter()
-            .map(|name| Receipt::published(*name))
+            .map(|name| Receipt::published(*name, 0))
             .collect(),
     };
     for (declared, receipts, expected) in [

@@ -1,6 +1,5 @@
 //! A function's code: fetched, verified and unpacked once, shared by every environment that runs it.
 
-use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use towpath_archive::Unpacking;
 
 use crate::{AwsError, World, input};
 
@@ -105,7 +105,7 @@ fn unpack_into(parent: &Path, root: &Path, package: Bytes) -> Result<(), AwsErro
         .map_err(disk)?;
     let tree = staging.path().join("tree");
     std::fs::create_dir(&tree).map_err(disk)?;
-    towpath_artifact::unpack(Cursor::new(package), &tree, &towpath_artifact::Limits::default()).map_err(|error| {
+    towpath_archive::unpack(&package[..], &tree, &Unpacking::default()).map_err(|error| {
         invalid(format!(
             "Could not unzip uploaded file. Please check your file, then try to upload again. ({error})"
         ))

@@ -70,7 +70,9 @@ pub(super) fn cut(range: Option<&Range>, size: u64) -> S3Result<(Bytes<u64>, Opt
     let Some(range) = range else {
         return Ok((0..size, None));
     };
-    let bytes = range.check(size).map_err(|_| {
+    // Nothing has no last bytes either.
+    let bytes = range.check(size).ok().filter(|bytes| !bytes.is_empty());
+    let bytes = bytes.ok_or_else(|| {
         s3_error!(
             InvalidRange,
             "The requested range is not satisfiable: the object has {size} bytes"

@@ -87,6 +87,7 @@ async fn a_part_of_an_object_is_what_the_range_says() {
         ("bytes=7-", "789", "bytes 7-9/10"),
         ("bytes=7-99", "789", "bytes 7-9/10"),
         ("bytes=-3", "789", "bytes 7-9/10"),
+        ("bytes=-99", "0123456789", "bytes 0-9/10"),
     ] {
         let got = s3
             .get_object()
@@ -100,14 +101,17 @@ async fn a_part_of_an_object_is_what_the_range_says() {
         let bytes = got.body.collect().await.expect("a body").into_bytes();
         assert_eq!(bytes, expected.as_bytes(), "{range}");
     }
-    let beyond = s3
-        .get_object()
-        .bucket("bucket")
-        .key("k")
-        .range("bytes=10-")
-        .send()
-        .await;
-    assert_eq!(beyond.expect_err("beyond").code(), Some("InvalidRange"));
+    let nothing = s3.put_object().bucket("bucket").key("nothing");
+    nothing.send().await.expect("put");
+    for (key, range) in [
+        ("k", "bytes=10-"),
+        ("nothing", "bytes=-5"),
+        ("nothing", "bytes=0-"),
+    ] {
+        let got = s3.get_object().bucket("bucket").key(key).range(range);
+        let refused = got.send().await.expect_err("beyond");
+        assert_eq!(refused.code(), Some("InvalidRange"), "{key} {range}");
+    }
     world.loopback.shutdown().await;
 }
 

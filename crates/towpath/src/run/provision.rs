@@ -1,7 +1,6 @@
 //! From a template to a pipeline on the loopback: through CloudFormation, as on AWS.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -12,6 +11,7 @@ use aws_sdk_codepipeline::types::StageTransitionType;
 use aws_sdk_s3::Client as S3;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use towpath_archive::Packing;
 use towpath_aws::SdkConfig;
 use towpath_loopback::Loopback;
 use towpath_stack::change_set::{self, Desired, Making, ParameterValue, TemplateSource, Verdict};
@@ -183,9 +183,10 @@ impl Provision<'_> {
             let doing = || format!("failed to package {} of {}", code.property, code.resource);
             let bytes = match code.kind {
                 CodeKind::Zip if code.path.is_dir() => {
-                    let mut zip = Cursor::new(Vec::new());
-                    towpath_artifact::pack(&code.path, &mut zip).with_context(doing)?;
-                    zip.into_inner()
+                    let mut zip = Vec::new();
+                    towpath_archive::pack(&code.path, &mut zip, &Packing::default())
+                        .with_context(doing)?;
+                    zip
                 }
                 _ => std::fs::read(&code.path).with_context(doing)?,
             };

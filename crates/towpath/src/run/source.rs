@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, anyhow, bail, ensure};
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
+use towpath_archive::Packing;
 
 /// A source tree, packed.
 #[derive(Debug)]
@@ -38,14 +39,13 @@ impl Source {
         if files == 0 {
             bail!("source folder {shown} has no files, or only ignored ones");
         }
-        let mut zip = std::io::Cursor::new(Vec::new());
-        towpath_artifact::pack(staged.path(), &mut zip).map_err(|error| {
+        let mut zip = Vec::new();
+        towpath_archive::pack(staged.path(), &mut zip, &Packing::default()).map_err(|error| {
             // The person knows the folder, not the copy of it.
             let staged = staged.path().display().to_string();
             let reason = error.to_string().replace(&staged, &shown.to_string());
             anyhow!("failed to pack source folder {shown}: {reason}")
         })?;
-        let zip = zip.into_inner();
         let (revision, message) = match commit(directory) {
             Some(commit) => commit,
             None => (

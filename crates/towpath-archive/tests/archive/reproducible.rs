@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
-use towpath_artifact::pack;
+use towpath_archive::{Packing, pack};
 
 use crate::tree::{noise, packed, plant, sample};
 
 /// Changes only on purpose: an upgrade of the compressor that changes it gives every release and
 /// every function's code another name.
-const GOLDEN: &str = "d9c281a7190051318b89489ad57999483f779fa576dc77c4062b79d629180f0b";
+const GOLDEN: &str = "c41ba2b636786db80c16d27eb6b62132e2709ef646d9b6814e807563c28593f6";
 
 #[test]
 fn the_sample_packs_to_the_same_bytes_for_ever() {
@@ -75,12 +75,12 @@ fn what_comes_before_a_file_does_not_change_its_bytes() {
 #[test]
 fn a_full_disk_is_called_that() {
     // Linux has a file that is always full.
-    let Ok(full) = fs::File::options().read(true).write(true).open("/dev/full") else {
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
         return;
     };
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("a"), noise(100_000)).unwrap();
-    let error = pack(here.path(), full).unwrap_err();
+    let error = pack(here.path(), full, &Packing::default()).unwrap_err();
     assert!(
         error.to_string().starts_with("no space left in "),
         "{error}"

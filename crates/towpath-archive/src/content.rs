@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many bytes from the beginning are worth looking at: a tar archive says so at byte 257.
-pub(crate) const HEAD: usize = 4096;
+pub const HEAD: usize = 4096;
 
 /// What a file that should have been a zip archive turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Content {
 
 impl Content {
     /// Judges the first [`HEAD`] bytes of a file.
-    pub(crate) fn of(head: &[u8]) -> Self {
+    pub fn of(head: &[u8]) -> Self {
         const MAGIC: [(&[u8], Content); 10] = [
             (b"PK\x03\x04", Content::Zip),
             (b"PK\x05\x06", Content::Zip),

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Cursor;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use towpath_artifact::{Packed, pack};
+use towpath_archive::{ArchiveError, Limits, Packed, Packing, Unpacking, pack};
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +76,23 @@ pub(crate) fn with_parents(tree: &Tree) -> Tree {
 
 pub(crate) fn packed(root: &Path) -> (Vec<u8>, Packed) {
     let mut bytes = Vec::new();
-    let packed = pack(root, Cursor::new(&mut bytes)).unwrap();
+    let packed = pack(root, &mut bytes, &Packing::default()).unwrap();
     (bytes, packed)
+}
+
+/// Unpacks with several readers, and pieces small enough that even these archives have some.
+pub(crate) fn unpack(
+    bytes: &[u8],
+    into: &Path,
+    limits: &Limits,
+) -> Result<towpath_archive::Tree, ArchiveError> {
+    let how = Unpacking {
+        limits: *limits,
+        readers: 3,
+        threads: 2,
+        segment: 1 << 10,
+    };
+    towpath_archive::unpack(bytes, into, &how)
 }
 
 /// One of everything that an archive can hold.

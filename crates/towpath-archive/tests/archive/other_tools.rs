@@ -1,13 +1,12 @@
 //! Archives are exchanged with other programs' readers and writers, where these are installed.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 use std::process::Command;
 
-use towpath_artifact::{Limits, unpack};
+use towpath_archive::Limits;
 
-use crate::tree::{Node, Tree, packed, plant, sample, survey, with_parents};
+use crate::tree::{Node, Tree, packed, plant, sample, survey, unpack, with_parents};
 
 /// Runs a program in a directory; `None` if it is not installed.
 fn run(program: &str, arguments: &[&str], directory: &Path) -> Option<String> {
@@ -27,7 +26,7 @@ fn run(program: &str, arguments: &[&str], directory: &Path) -> Option<String> {
 fn unpacked(archive: &Path) -> Tree {
     let bytes = fs::read(archive).unwrap();
     let into = archive.with_extension("tree");
-    unpack(Cursor::new(bytes), &into, &Limits::default()).unwrap();
+    unpack(&bytes, &into, &Limits::default()).unwrap();
     survey(&into)
 }
 

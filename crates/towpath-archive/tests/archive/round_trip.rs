@@ -1,22 +1,21 @@
 //! What is packed comes out again: names, contents, modes, links and empty directories.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 
 use proptest::prelude::*;
-use towpath_artifact::{ArtifactError, Limits, read_file, unpack};
+use towpath_archive::{ArchiveError, Limits, Packing, pack, read_file};
 
 use crate::raw::{archive, directory, stored, with};
-use crate::tree::{Node, Tree, file, packed, plant, sample, survey, with_parents};
+use crate::tree::{Node, Tree, file, packed, plant, sample, survey, unpack, with_parents};
 
-fn round_trip(tree: &Tree) -> (Tree, towpath_artifact::Tree) {
+fn round_trip(tree: &Tree) -> (Tree, towpath_archive::Tree) {
     let here = tempfile::tempdir().unwrap();
     let root = here.path().join("root");
     std::fs::create_dir(&root).unwrap();
     plant(tree, &root);
     let (bytes, _) = packed(&root);
     let back = here.path().join("back");
-    let unpacked = unpack(Cursor::new(bytes), &back, &Limits::default()).unwrap();
+    let unpacked = unpack(&bytes, &back, &Limits::default()).unwrap();
     (survey(&back), unpacked)
 }
 
@@ -32,7 +31,7 @@ fn one_of_everything_survives() {
 fn an_empty_tree_survives() {
     let (back, unpacked) = round_trip(&Tree::new());
     assert_eq!(back, Tree::new());
-    assert_eq!(unpacked, towpath_artifact::Tree::default());
+    assert_eq!(unpacked, towpath_archive::Tree::default());
 }
 
 #[test]
@@ -52,7 +51,7 @@ fn more_entries_than_the_old_format_counts_survive() {
     let (bytes, packed) = packed(&root);
     assert_eq!(packed.entries, 66_000);
     let back = here.path().join("back");
-    let unpacked = unpack(Cursor::new(bytes), &back, &Limits::default()).unwrap();
+    let unpacked = unpack(&bytes, &back, &Limits::default()).unwrap();
     assert_eq!(unpacked.entries, 66_300);
 }
 
@@ -74,7 +73,7 @@ fn foreign_modes_survive_without_their_special_bits() {
     entries.push(stored("locked/inside", b"x"));
     let here = tempfile::tempdir().unwrap();
     let into = here.path().join("tree");
-    unpack(Cursor::new(archive(&entries)), &into, &Limits::default()).unwrap();
+    unpack(&archive(&entries), &into, &Limits::default()).unwrap();
     let tree = survey(&into);
     for (name, _, expected) in modes {
         assert_eq!(tree[name], file(expected, b"x"), "{name}");
@@ -89,7 +88,7 @@ fn a_file_is_read_without_unpacking_the_rest() {
         stored("config/prod.json", b"{}"),
         stored("deep/er/prod.json", b"[]"),
     ]);
-    let read = |path: &str| read_file(Cursor::new(&bytes), path, 100);
+    let read = |path: &str| read_file(&bytes[..], path, 100, &Limits::default());
     assert_eq!(read("template.yaml").unwrap(), b"Resources: {}\n");
     assert_eq!(read("./config/prod.json").unwrap(), b"{}");
     for (path, expected) in [
@@ -105,8 +104,8 @@ fn a_file_is_read_without_unpacking_the_rest() {
     ] {
         assert_eq!(read(path).unwrap_err().to_string(), expected);
     }
-    let error = read_file(Cursor::new(&bytes), "template.yaml", 3).unwrap_err();
-    assert!(matches!(error, ArtifactError::Refused { .. }), "{error}");
+    let error = read_file(&bytes[..], "template.yaml", 3, &Limits::default()).unwrap_err();
+    assert!(matches!(error, ArchiveError::Refused { .. }), "{error}");
 }
 
 #[test]
@@ -152,9 +151,9 @@ fn what_could_not_be_unpacked_is_not_packed() {
     for (what, plant, expected) in cases {
         let here = tempfile::tempdir().unwrap();
         plant(here.path());
-        let error = towpath_artifact::pack(here.path(), Cursor::new(Vec::new())).unwrap_err();
+        let error = pack(here.path(), Vec::new(), &Packing::default()).unwrap_err();
         assert!(
-            matches!(error, ArtifactError::Unpackable { .. })
+            matches!(error, ArchiveError::Unpackable { .. })
                 && error.to_string().contains(expected),
             "{what}: {error}"
         );

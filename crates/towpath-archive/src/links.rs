@@ -9,11 +9,11 @@ use std::collections::HashMap;
 const LONGEST_CHAIN: usize = 40;
 
 /// The links of a tree: path within it (parts joined by `/`) to target as written.
-pub(crate) type Links = HashMap<String, String>;
+pub type Links = HashMap<String, String>;
 
 /// Whether following `link` could end outside the tree. A link in a circle ends nowhere, and one
 /// to nothing in nothing: both stay.
-pub(crate) fn leaves(links: &Links, link: &str) -> bool {
+pub fn leaves(links: &Links, link: &str) -> bool {
     let Some(target) = links.get(link) else {
         return false;
     };

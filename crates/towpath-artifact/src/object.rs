@@ -1,0 +1,250 @@
+//! An object in S3 as a source of ranges: several at once, each tried again by itself, all of the
+//! very same object.
+//!
+//! Its readers are threads that wait here for what the runtime's threads receive. A store that
+//! ignores ranges is read from its beginning to its end, as often as it takes.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use towpath_archive::{Each, Source, Unpacking};
+
+use crate::error::ArtifactError;
+use crate::request::{At, Passage};
+use crate::settings::Settings;
+use crate::store::Location;
+
+/// How much of the end is fetched before anything is known. It holds all of a small archive, and
+/// the central directory of one with some thousands of entries.
+const TAIL: u64 = 1 << 20;
+
+/// An object that is being read.
+pub(crate) struct Object {
+    at: Arc<At>,
+    settings: Settings,
+    runtime: Handle,
+    given_up: CancellationToken,
+    length: u64,
+    /// The last bytes.
+    tail: Bytes,
+    /// As many permits as connections that nobody uses for work of their own.
+    spare: Arc<Semaphore>,
+    /// How far the one reader is, where there is only one because ranges are ignored.
+    passage: Option<Mutex<Passage>>,
+}
+
+impl Object {
+    /// Looks at an object's end. Dropping what waits for the reading cancels `given_up`.
+    pub(crate) async fn open(
+        client: &Client,
+        location: Location<'_>,
+        settings: &Settings,
+        given_up: CancellationToken,
+    ) -> Result<Self, ArtifactError> {
+        let wanted = TAIL.min(settings.segment.max(128 << 10));
+        let (at, end) = At::open(client, location, settings, wanted).await?;
+        let in_order = !end.ranges && (end.tail.len() as u64) < end.length;
+        tracing::debug!(%location, length = end.length, ranges = end.ranges, "opened an object");
+        if in_order {
+            tracing::warn!(%location, "the store ignores ranges: it is read from the beginning, by one reader");
+        }
+        Ok(Self {
+            at: Arc::new(at),
+            settings: *settings,
+            runtime: Handle::current(),
+            given_up,
+            length: end.length,
+            tail: end.tail,
+            spare: Arc::new(Semaphore::new(0)),
+            passage: in_order.then(Mutex::default),
+        })
+    }
+
+    pub(crate) fn unpacking(&self) -> Unpacking {
+        let unpacking = self.settings.unpacking();
+        match self.passage {
+            None => unpacking,
+            Some(_) => Unpacking {
+                readers: 1,
+                ..unpacking
+            },
+        }
+    }
+
+    /// Waits for the runtime, as long as somebody waits for us.
+    fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, ArtifactError>>,
+    ) -> Result<T, ArtifactError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.given_up.cancelled() => Err(ArtifactError::GivenUp),
+                done = work => done,
+            }
+        })
+    }
+
+    /// A range that is not in the tail.
+    fn fetch(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), ArtifactError> {
+        if let Some(passage) = &self.passage {
+            return self.wait(self.at.pass(&mut lock(passage), range, into));
+        }
+        let piece = self.settings.segment;
+        if range.end - range.start <= 2 * piece {
+            return self.wait(self.at.fill(into, range, None));
+        }
+        // Nobody else reads yet: all connections are for this.
+        let mut pieces = Pieces::new(self, range, self.settings.connections);
+        while let Some(bytes) = pieces.next()? {
+            into.extend_from_slice(&bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Source for Object {
+    type Error = ArtifactError;
+
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read<'a>(
+        &'a self,
+        range: Range<u64>,
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], ArtifactError> {
+        let tail = self.length - self.tail.len() as u64;
+        if range.start >= tail {
+            return Ok(&self.tail[(range.start - tail) as usize..(range.end - tail) as usize]);
+        }
+        buffer.clear();
+        self.fetch(range.start..range.end.min(tail), buffer)?;
+        if range.end > tail {
+            buffer.extend_from_slice(&self.tail[..(range.end - tail) as usize]);
+        }
+        Ok(buffer)
+    }
+
+    fn stream(
+        &self,
+        range: Range<u64>,
+        each: Each<'_, ArtifactError>,
+    ) -> Result<(), ArtifactError> {
+        let tail = self.length - self.tail.len() as u64;
+        let near = range.start.max(tail).min(range.end)..range.end;
+        if self.passage.is_some() {
+            let mut buffer = Vec::new();
+            let mut from = range.start;
+            while from < near.start {
+                let end = (from + self.settings.segment).min(near.start);
+                buffer.clear();
+                self.fetch(from..end, &mut buffer)?;
+                each(&buffer)?;
+                from = end;
+            }
+        } else {
+            let mut pieces = Pieces::new(self, range.start..near.start, 1);
+            while let Some(bytes) = pieces.next()? {
+                each(&bytes)?;
+            }
+        }
+        if !near.is_empty() {
+            each(self.read(near, &mut Vec::new())?)?;
+        }
+        Ok(())
+    }
+
+    fn reader_is_done(&self) {
+        self.spare.add_permits(1);
+    }
+}
+
+/// The metadata by which an archive is known again as one that was packed here.
+pub(crate) const MARK: &str = "towpath-archive";
+
+/// A long range, piece after piece; those to come are requested ahead on connections that nobody
+/// else needs.
+struct Pieces<'a> {
+    object: &'a Object,
+    range: Range<u64>,
+    own: usize,
+    under_way: VecDeque<Piece>,
+}
+
+struct Piece {
+    bytes: AbortOnDropHandle<Result<Vec<u8>, ArtifactError>>,
+    /// Kept until the piece has been used: a connection stands for memory, too.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(object: &'a Object, range: Range<u64>, own: usize) -> Self {
+        Self {
+            object,
+            range,
+            own,
+            under_way: VecDeque::new(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, ArtifactError> {
+        while !self.range.is_empty() {
+            let owned = self
+                .under_way
+                .iter()
+                .filter(|piece| piece.permit.is_none())
+                .count();
+            let permit = if owned < self.own {
+                None
+            } else {
+                match Arc::clone(&self.object.spare).try_acquire_owned() {
+                    Ok(permit) => Some(permit),
+                    Err(_) => break,
+                }
+            };
+            self.request(permit);
+        }
+        let Some(piece) = self.under_way.pop_front() else {
+            return Ok(None);
+        };
+        let bytes = self.object.wait(async {
+            piece.bytes.await.unwrap_or_else(|error| {
+                match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The runtime is ending.
+                    Err(_) => Err(ArtifactError::GivenUp),
+                }
+            })
+        })?;
+        Ok(Some(bytes))
+    }
+
+    fn request(&mut self, permit: Option<OwnedSemaphorePermit>) {
+        let end = (self.range.start + self.object.settings.segment).min(self.range.end);
+        let range = self.range.start..end;
+        self.range.start = end;
+        let at = Arc::clone(&self.object.at);
+        let bytes = self.object.runtime.spawn(async move {
+            let mut bytes = Vec::new();
+            at.fill(&mut bytes, range, None).await?;
+            Ok(bytes)
+        });
+        self.under_way.push_back(Piece {
+            bytes: AbortOnDropHandle::new(bytes),
+            permit,
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
