@@ -64,7 +64,7 @@ impl Action for DeployStack {
 
 /// Serves the Lambda Runtime API until the environment ends.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
-    let config = towpath_aws::sdk_config().await;
+    let config = towpath_aws::sdk_config();
     let release_bucket = std::env::var("RELEASE_BUCKET")
         .ok()
         .filter(|name| !name.is_empty());

@@ -1,12 +1,12 @@
 //! The outputs of the stack under test.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use aws_config::sts::AssumeRoleProvider;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
-use towpath_job::chain;
+use towpath_job::aws_cause;
 use towpath_stack::{Observed, StackStatus, describe};
 
 use crate::error::E2eError;
@@ -83,17 +83,27 @@ fn is_deployed(status: StackStatus) -> bool {
 
 /// The same configuration with the role's credentials.
 async fn assume(config: &SdkConfig, role: &str) -> Result<SdkConfig, E2eError> {
-    let credentials = AssumeRoleProvider::builder(role)
-        .configure(config)
-        .session_name("towpath-run-e2e")
-        .build()
+    let refused = |cause| E2eError::Role {
+        role: role.to_owned(),
+        cause,
+    };
+    let assumed = aws_sdk_sts::Client::new(config)
+        .assume_role()
+        .role_arn(role)
+        .role_session_name("towpath-run-e2e")
+        .send()
         .await
-        .provide_credentials()
-        .await
-        .map_err(|error| E2eError::Role {
-            role: role.to_owned(),
-            cause: chain(&error),
-        })?;
+        .map_err(|error| refused(aws_cause(&error)))?;
+    let keys = assumed
+        .credentials
+        .ok_or_else(|| refused("it gave no credentials".to_owned()))?;
+    let credentials = Credentials::new(
+        keys.access_key_id,
+        keys.secret_access_key,
+        Some(keys.session_token),
+        SystemTime::try_from(keys.expiration).ok(),
+        "an assumed role",
+    );
     Ok(towpath_aws::with_credentials(config, credentials))
 }
 

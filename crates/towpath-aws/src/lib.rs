@@ -5,21 +5,24 @@
 //! `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_REGION`, …) decides where calls go. It is not a wrapper
 //! around the SDK: callers hold SDK clients.
 
+mod environment;
+mod http;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 pub use aws_types::SdkConfig;
 use aws_types::region::Region;
+use aws_types::sdk_config::Builder;
 
 /// How often one call is tried. Throttling during a deployment lasts longer than the SDK's default of three.
 const CALL_ATTEMPTS: u32 = 7;
@@ -28,36 +31,44 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long one attempt of a small call may take. These services answer in well under a second.
 const SMALL_CALL: Duration = Duration::from_secs(10);
 
-/// The configuration that the environment describes.
+/// The configuration that the environment describes, as Lambda sets it.
 ///
-/// Makes no request: credentials are looked up when the first call is signed.
-pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client())
-        .retry_config(RetryConfig::standard().with_max_attempts(CALL_ATTEMPTS))
-        .load()
-        .await
+/// Heard are `AWS_REGION`, the keys and their session token, `AWS_ENDPOINT_URL` and
+/// `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, and for
+/// whom to trust `AWS_CA_BUNDLE` or `SSL_CERT_FILE`. Makes no request.
+pub fn sdk_config() -> SdkConfig {
+    let mut config = base(SharedCredentialsProvider::new(environment::Keys))
+        .service_config(environment::OfServices)
+        .use_fips(environment::is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(environment::is_on("AWS_USE_DUALSTACK_ENDPOINT"));
+    config.set_region(environment::first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).map(Region::new));
+    config.set_endpoint_url(environment::variable("AWS_ENDPOINT_URL"));
+    config.build()
 }
 
 /// A configuration that the environment has no part in: one endpoint, one region, one pair of keys.
 pub fn fixed(endpoint: &str, region: &str, credentials: Credentials) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(http_client())
-        .retry_config(RetryConfig::standard().with_max_attempts(CALL_ATTEMPTS))
-        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+    base(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
         .region(Region::new(region.to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
 }
 
-fn http_client() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
+fn base(credentials: SharedCredentialsProvider) -> Builder {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(HTTP.clone())
+        .retry_config(RetryConfig::standard().with_max_attempts(CALL_ATTEMPTS))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+        .credentials_provider(credentials)
 }
+
+/// One for the process: its connections serve whoever speaks to the same host.
+static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
+    let bundle = environment::first(&http::BUNDLES).map(PathBuf::from);
+    http::client(bundle.as_deref())
+});
 
 /// The same configuration with other credentials, such as a job's own.
 pub fn with_credentials(config: &SdkConfig, credentials: Credentials) -> SdkConfig {

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use aws_types::SdkConfig;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::action::Action;
 use crate::deliver::ReportError;
@@ -24,7 +27,7 @@ const REMEMBERED: usize = 64;
 pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
     start_log();
     let action = Arc::new(action);
-    let aws = towpath_aws::sdk_config().await;
+    let aws = towpath_aws::sdk_config();
     let secrets = Secrets::of_environment();
     let settled = Arc::new(Settled::default());
     let service = service_fn(move |event: LambdaEvent<Value>| {
@@ -148,19 +151,20 @@ fn start_log() {
         variable("AWS_LAMBDA_LOG_FORMAT").as_deref(),
         variable("AWS_LAMBDA_FUNCTION_NAME").is_some(),
     );
-    let filter = EnvFilter::new(filter(variable("AWS_LAMBDA_LOG_LEVEL").as_deref()));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false);
+    let filter: Targets = filter(variable("AWS_LAMBDA_LOG_LEVEL").as_deref())
+        .parse()
+        .expect("what is put together here can be read");
+    let log = fmt::layer().with_ansi(false);
     // Lambda itself puts the time beside a line of text; a JSON line carries its own.
-    let started = match format {
+    let log = match format {
         Format::Json => log
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .try_init(),
-        Format::Text => log.without_time().try_init(),
+            .boxed(),
+        Format::Text => log.without_time().boxed(),
     };
+    let started = registry().with(log.with_filter(filter)).try_init();
     if started.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
@@ -203,7 +207,8 @@ mod tests {
             let got = filter(level);
             assert!(got.starts_with(libraries), "{level:?}: {got}");
             assert!(got.contains(own), "{level:?}: {got}");
-            EnvFilter::try_new(&got).unwrap_or_else(|error| panic!("{level:?}: {error}"));
+            let read: Result<Targets, _> = got.parse();
+            assert!(read.is_ok(), "{level:?}: {got}");
         }
     }
 

@@ -88,7 +88,7 @@ impl Action for Misbehaving {
                 std::hint::spin_loop();
             },
             How::Thief => {
-                let own = towpath_aws::s3(&towpath_aws::sdk_config().await);
+                let own = towpath_aws::s3(&towpath_aws::sdk_config());
                 let location = &job.first_input().expect("an input").location;
                 let object = own.get_object().bucket(&location.bucket).key(&location.key);
                 match object.send().await {
