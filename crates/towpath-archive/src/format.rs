@@ -149,7 +149,7 @@ impl<'a> Central<'a> {
         let mut field = Fields(find(self.extra, UNICODE_PATH)?);
         let [version] = field.array()?;
         let crc = field.u32()?;
-        (version == 1 && crc == crc32fast::hash(self.name)).then_some(field.0)
+        (version == 1 && crc == libdeflater::crc32(self.name)).then_some(field.0)
     }
 }
 
@@ -449,7 +449,7 @@ mod tests {
     #[test]
     fn a_name_in_an_extra_field_counts_only_for_the_name_that_it_was_made_for() {
         let mut field = vec![1];
-        field.extend(crc32fast::hash(b"gr?n").to_le_bytes());
+        field.extend(libdeflater::crc32(b"gr?n").to_le_bytes());
         field.extend("gr\u{fc}n".as_bytes());
         let mut extra = Vec::new();
         put16(&mut extra, 0x5455);

@@ -1,7 +1,7 @@
 //! From an entry's data to its content: inflated, counted and checked against what was stated.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use libdeflater::{DecompressionError, Decompressor};
+use libdeflater::{Crc, DecompressionError, Decompressor, crc32};
 
 use crate::error::Refusal;
 use crate::format::STORED;
@@ -9,7 +9,7 @@ use crate::plan::Entry;
 
 /// What is inflated at once, in one buffer; what is larger goes through a small one that stays in
 /// the processor's cache.
-const AT_ONCE: u64 = 1 << 20;
+const AT_ONCE: u64 = 512 << 10;
 /// That small buffer.
 const WINDOW: usize = 256 << 10;
 
@@ -35,7 +35,7 @@ impl Inflater {
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), Stop<E>> {
         if entry.method == STORED {
-            check_crc(entry, crc32fast::hash(data))?;
+            check_crc(entry, crc32(data))?;
             return each(data).map_err(Stop::Other);
         }
         if entry.bytes > AT_ONCE {
@@ -59,7 +59,7 @@ impl Inflater {
             Err(DecompressionError::InsufficientSpace) => return Err(too_long(entry)),
             Err(DecompressionError::BadData) => return Err(no_deflate()),
         }
-        check_crc(entry, crc32fast::hash(content))?;
+        check_crc(entry, crc32(content))?;
         Ok(content)
     }
 
@@ -72,7 +72,7 @@ impl Inflater {
             entry,
             inflate: (entry.method != STORED).then(|| Decompress::new(false)),
             ended: entry.method == STORED,
-            crc: crc32fast::Hasher::new(),
+            crc: Crc::new(),
             bytes: 0,
             buffer: &mut self.buffer[..WINDOW],
         }
@@ -96,7 +96,7 @@ pub(crate) struct Stream<'a> {
     entry: &'a Entry,
     inflate: Option<Decompress>,
     ended: bool,
-    crc: crc32fast::Hasher,
+    crc: Crc,
     bytes: u64,
     buffer: &'a mut [u8],
 }
@@ -150,7 +150,7 @@ impl Stream<'_> {
         if !self.ended {
             return Err(no_deflate());
         }
-        check_crc(self.entry, self.crc.finalize())
+        check_crc(self.entry, self.crc.sum())
     }
 }
 

@@ -48,6 +48,17 @@ pub(crate) fn parts(name: &str) -> Result<Vec<&str>, Refusal> {
     Ok(parts)
 }
 
+/// Whether a name is what [`parts`] would make of it, joined again: what nearly all names are.
+pub(crate) fn is_plain(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name.iter().all(|byte| *byte != 0 && *byte != b'\\')
+        && name
+            .split(|byte| *byte == b'/')
+            .all(|part| !matches!(part, b"" | b"." | b"..") && part.len() <= LONGEST_PART)
+        && !matches!(name, [letter, b':', b'/', ..] if letter.is_ascii_alphabetic())
+}
+
 /// `C:/…` and `C:\…` are absolute elsewhere.
 fn has_drive(name: &str) -> bool {
     matches!(name.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic())
@@ -88,6 +99,12 @@ mod tests {
             ),
         ];
         for (name, expected) in cases {
+            let plain = expected.as_ref().is_ok_and(|parts| parts.join("/") == name);
+            assert_eq!(
+                is_plain(name.as_bytes()),
+                plain && !name.is_empty(),
+                "{name:?}"
+            );
             assert_eq!(parts(name), expected, "{name:?}");
         }
         assert!(matches!(parts(&longer), Err(Refusal::LongName { .. })));

@@ -15,6 +15,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 
+use libdeflater::crc32;
 use sha2::{Digest, Sha256};
 
 use crate::assembly::{Assembly, entry_name, record};
@@ -311,7 +312,7 @@ impl<'a> Hands<'a> {
         let written = Coded {
             method,
             sums: Sums {
-                crc: crc32fast::hash(content),
+                crc: crc32(content),
                 compressed: data.len() as u64,
                 bytes: content.len() as u64,
             },
@@ -353,12 +354,12 @@ impl<'a> Hands<'a> {
             What::Link(_) | What::EmptyDirectory => (&[], &[]),
         };
         self.deflater.chunk(dictionary, content, last, &mut out);
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(content);
+        let length = content.len() as u64;
         Ok(Made::Chunk {
             bytes: out,
-            crc,
-            length: content.len() as u64,
+            // One that can be joined with those of the chunks before.
+            crc: crc32fast::Hasher::new_with_initial_len(crc32(content), length),
+            length,
         })
     }
 }

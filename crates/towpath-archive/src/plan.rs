@@ -205,22 +205,18 @@ impl Plan {
             let header = Central::read(&mut fields).map_err(ArchiveError::refused)?;
             // Where the names of this entry begin: what comes after it is behind us.
             let raw = text_at(&self.text, header.name);
-            let named = decode(&header);
-            let decoded = named.as_ref().map_or_else(
-                |_| String::from_utf8_lossy(header.name).into_owned(),
-                |name| name.as_ref().to_owned(),
-            );
+            let decoded = decode(&header).map_err(|refusal| {
+                ArchiveError::entry(&String::from_utf8_lossy(header.name), refusal)
+            })?;
             let refuse = |refusal| ArchiveError::entry(&decoded, refusal);
-            named.map_err(refuse)?;
-            let parts = name::parts(&decoded).map_err(refuse)?;
-            let path = parts.join("/");
-            let as_it_is = header.name.strip_suffix(b"/").unwrap_or(header.name);
-            let path = if path.as_bytes() == as_it_is {
+            let bare = decoded.strip_suffix('/').unwrap_or(&decoded).as_bytes();
+            let path = if name::is_plain(bare) && header.name.starts_with(bare) {
                 Text {
-                    length: path.len() as u32,
+                    length: bare.len() as u32,
                     ..raw
                 }
             } else {
+                let path = name::parts(&decoded).map_err(refuse)?.join("/");
                 let text = Text {
                     start: (size + more.len()) as u32,
                     length: path.len() as u32,
@@ -366,18 +362,24 @@ impl Plan {
             .find(|entry| !seen.insert(self.path(entry.path).to_lowercase()))
     }
 
-    /// Cuts the archive into what one reader does at a time, of about `size` bytes.
-    pub(crate) fn works(&self, size: u64) -> Vec<Work> {
+    /// Cuts the archive into what one reader does at a time, of about `size` bytes; less towards the end, so that
+    /// all of some readers come to it at about the same time.
+    pub(crate) fn works(&self, size: u64, readers: usize) -> Vec<Work> {
         let mut works: Vec<Work> = Vec::new();
+        let end_begins = self
+            .directory_start
+            .saturating_sub(size.saturating_mul(readers as u64));
         for (index, entry) in self.entries.iter().enumerate() {
             let end = self.span(index).end;
-            let large = end - entry.offset > 2 * size;
+            let large = end - entry.offset > size;
+            let at_the_end = readers > 1 && entry.offset >= end_begins;
+            let most = if at_the_end { size / 4 } else { size };
             match works.last_mut() {
                 Some(last)
                     if !large
                         && !last.large
                         && last.bytes.end == entry.offset
-                        && end - last.bytes.start <= size =>
+                        && end - last.bytes.start <= most =>
                 {
                     last.entries.end = index + 1;
                     last.bytes.end = end;
@@ -714,17 +716,17 @@ mod tests {
                 vec![466, 467],
                 vec![work(0..1, 0..500, false), work(1..2, 500..1001, false)],
             ),
-            (vec![1966], vec![work(0..1, 0..2000, false)]),
+            (vec![966], vec![work(0..1, 0..1000, false)]),
             (
-                vec![10, 1967, 10, 10],
+                vec![10, 967, 10, 10],
                 vec![
-                    work(1..2, 44..2045, true),
+                    work(1..2, 44..1045, true),
                     work(0..1, 0..44, false),
-                    work(2..4, 2045..2133, false),
+                    work(2..4, 1045..1133, false),
                 ],
             ),
         ] {
-            assert_eq!(plan(&sizes).works(1000), expected, "{sizes:?}");
+            assert_eq!(plan(&sizes).works(1000, 1), expected, "{sizes:?}");
         }
     }
 
@@ -733,7 +735,7 @@ mod tests {
         let mut plan = plan(&[10, 10]);
         plan.entries[1].offset += 1 << 20;
         plan.directory_start += 1 << 21;
-        let works = plan.works(1 << 20);
+        let works = plan.works(1 << 20, 1);
         let lengths: Vec<u64> = works
             .iter()
             .map(|work| work.bytes.end - work.bytes.start)

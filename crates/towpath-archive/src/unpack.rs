@@ -77,7 +77,7 @@ pub fn unpack<S: Source + ?Sized>(
         source,
         plan: &plan,
         staging: &staging,
-        works: plan.works(how.segment.max(1)),
+        works: plan.works(how.segment.max(1), how.readers),
         next: AtomicUsize::new(0),
         slots: Slots::new(how.threads),
         directories: Gate::default(),
@@ -241,7 +241,6 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
     fn entry(&self, entry: &Entry, bytes: &[u8], hands: &mut Hands) -> Result<(), S::Error> {
         let refuse = |refusal| self.plan.refuse(entry, refusal);
         let data = data(self.plan, entry, bytes).map_err(refuse)?;
-        let path = self.plan.path(entry.path);
         match entry.kind {
             Kind::Directory => {}
             Kind::Link => {
@@ -256,11 +255,12 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
                 self.note_link(entry, target)?;
             }
             Kind::File => {
-                let failed = |error| self.write_failed(&path, error);
+                let failed = |error| self.write_failed(&self.plan.path(entry.path), error);
+                let path = self.plan.path_bytes(entry.path);
                 let mut file = self
                     .staging
                     .beneath()
-                    .create(&mut hands.place, path.as_bytes(), entry.mode)
+                    .create(&mut hands.place, path, entry.mode)
                     .map_err(failed)?;
                 hands
                     .inflater
@@ -311,6 +311,11 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
             let first;
             let piece = if begun {
                 piece
+            } else if rest.is_empty()
+                && let Some(header) = local(self.plan, entry, piece).map_err(refuse)?
+            {
+                begun = true;
+                &piece[header..]
             } else {
                 rest.extend_from_slice(piece);
                 let Some(header) = local(self.plan, entry, &rest).map_err(refuse)? else {

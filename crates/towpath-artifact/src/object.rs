@@ -21,9 +21,9 @@ use crate::request::{At, Passage};
 use crate::settings::Settings;
 use crate::store::Location;
 
-/// How much of the end is fetched before anything is known. It holds all of a small archive, and
-/// the central directory of one with some thousands of entries.
-const TAIL: u64 = 1 << 20;
+/// How much of the beginning and of the end is fetched before anything is known. One or both hold all
+/// of a small archive, and the latter the central directory of one with some thousands of entries.
+const LOOK: u64 = 1 << 20;
 
 /// An object that is being read.
 pub(crate) struct Object {
@@ -32,6 +32,8 @@ pub(crate) struct Object {
     runtime: Handle,
     given_up: CancellationToken,
     length: u64,
+    /// The first bytes.
+    head: Bytes,
     /// The last bytes.
     tail: Bytes,
     /// As many permits as connections that nobody uses for work of their own.
@@ -48,10 +50,10 @@ impl Object {
         settings: &Settings,
         given_up: CancellationToken,
     ) -> Result<Self, ArtifactError> {
-        let wanted = TAIL.min(settings.segment.max(128 << 10));
-        let (at, end) = At::open(client, location, settings, wanted).await?;
-        let in_order = !end.ranges && (end.tail.len() as u64) < end.length;
-        tracing::debug!(%location, length = end.length, ranges = end.ranges, "opened an object");
+        let wanted = LOOK.min(settings.segment.max(128 << 10));
+        let (at, look) = At::open(client, location, settings, wanted).await?;
+        let in_order = !look.ranges && (look.tail.len() as u64) < look.length;
+        tracing::debug!(%location, length = look.length, ranges = look.ranges, "opened an object");
         if in_order {
             tracing::warn!(%location, "the store ignores ranges: it is read from the beginning, by one reader");
         }
@@ -60,8 +62,9 @@ impl Object {
             settings: *settings,
             runtime: Handle::current(),
             given_up,
-            length: end.length,
-            tail: end.tail,
+            length: look.length,
+            head: look.head,
+            tail: look.tail,
             spare: Arc::new(Semaphore::new(0)),
             passage: in_order.then(Mutex::default),
         })
@@ -92,16 +95,29 @@ impl Object {
         })
     }
 
-    /// A range that is not in the tail.
+    /// A range as far as it is in the head, elsewhere, and in the tail.
+    fn parts(&self, range: &Range<u64>) -> (&[u8], Range<u64>, &[u8]) {
+        let (first, last) = (self.head.len() as u64, self.length - self.tail.len() as u64);
+        let far = range.start.clamp(first, last)..range.end.clamp(first, last);
+        let head = range.start.min(first)..range.end.min(first);
+        let tail = range.start.max(last) - last..range.end.max(last) - last;
+        let of = |bytes: Range<u64>| bytes.start as usize..bytes.end as usize;
+        (&self.head[of(head)], far, &self.tail[of(tail)])
+    }
+
+    /// A range that is neither in the head nor in the tail, appended.
     fn fetch(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), ArtifactError> {
+        if range.is_empty() {
+            return Ok(());
+        }
         if let Some(passage) = &self.passage {
             return self.wait(self.at.pass(&mut lock(passage), range, into));
         }
-        let piece = self.settings.segment;
-        if range.end - range.start <= 2 * piece {
+        if range.end - range.start <= 2 * self.settings.segment {
             return self.wait(self.at.fill(into, range, None));
         }
         // Nobody else reads yet: all connections are for this.
+        into.reserve_exact((range.end - range.start) as usize);
         let mut pieces = Pieces::new(self, range, self.settings.connections);
         while let Some(bytes) = pieces.next()? {
             into.extend_from_slice(&bytes);
@@ -122,16 +138,27 @@ impl Source for Object {
         range: Range<u64>,
         buffer: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ArtifactError> {
-        let tail = self.length - self.tail.len() as u64;
-        if range.start >= tail {
-            return Ok(&self.tail[(range.start - tail) as usize..(range.end - tail) as usize]);
+        let (head, far, tail) = self.parts(&range);
+        if far.is_empty() && tail.is_empty() {
+            return Ok(head);
+        }
+        if far.is_empty() && head.is_empty() {
+            return Ok(tail);
         }
         buffer.clear();
-        self.fetch(range.start..range.end.min(tail), buffer)?;
-        if range.end > tail {
-            buffer.extend_from_slice(&self.tail[..(range.end - tail) as usize]);
-        }
+        buffer.extend_from_slice(head);
+        self.fetch(far, buffer)?;
+        buffer.extend_from_slice(tail);
         Ok(buffer)
+    }
+
+    fn take(&self, range: Range<u64>) -> Result<Vec<u8>, ArtifactError> {
+        let mut bytes = Vec::with_capacity((range.end - range.start) as usize);
+        let (head, far, tail) = self.parts(&range);
+        bytes.extend_from_slice(head);
+        self.fetch(far, &mut bytes)?;
+        bytes.extend_from_slice(tail);
+        Ok(bytes)
     }
 
     fn stream(
@@ -139,26 +166,28 @@ impl Source for Object {
         range: Range<u64>,
         each: Each<'_, ArtifactError>,
     ) -> Result<(), ArtifactError> {
-        let tail = self.length - self.tail.len() as u64;
-        let near = range.start.max(tail).min(range.end)..range.end;
+        let (head, far, tail) = self.parts(&range);
+        if !head.is_empty() {
+            each(head)?;
+        }
         if self.passage.is_some() {
             let mut buffer = Vec::new();
-            let mut from = range.start;
-            while from < near.start {
-                let end = (from + self.settings.segment).min(near.start);
+            let mut from = far.start;
+            while from < far.end {
+                let end = (from + self.settings.segment).min(far.end);
                 buffer.clear();
                 self.fetch(from..end, &mut buffer)?;
                 each(&buffer)?;
                 from = end;
             }
         } else {
-            let mut pieces = Pieces::new(self, range.start..near.start, 1);
+            let mut pieces = Pieces::new(self, far, 1);
             while let Some(bytes) = pieces.next()? {
                 each(&bytes)?;
             }
         }
-        if !near.is_empty() {
-            each(self.read(near, &mut Vec::new())?)?;
+        if !tail.is_empty() {
+            each(tail)?;
         }
         Ok(())
     }

@@ -32,9 +32,11 @@ pub(crate) struct At {
 }
 
 /// What a first look at an object shows.
-pub(crate) struct End {
+pub(crate) struct Look {
     pub(crate) length: u64,
-    /// The last bytes.
+    /// The first bytes; all, or none of an object that comes whole.
+    pub(crate) head: Bytes,
+    /// The last bytes that are not in the head.
     pub(crate) tail: Bytes,
     /// Whether the store serves ranges.
     pub(crate) ranges: bool,
@@ -49,14 +51,14 @@ pub(crate) struct Passage {
 }
 
 impl At {
-    /// Looks at the last bytes of an object, about as many as are wanted. From then on it has to
-    /// stay the same.
+    /// Looks at the first and the last bytes of an object, about as many as are wanted. From then on
+    /// it has to stay the same.
     pub(crate) async fn open(
         client: &Client,
         location: Location<'_>,
         settings: &Settings,
         wanted: u64,
-    ) -> Result<(Self, End), ArtifactError> {
+    ) -> Result<(Self, Look), ArtifactError> {
         let mut at = Self {
             client: client.clone(),
             place: location.into(),
@@ -66,10 +68,10 @@ impl At {
         };
         let mut tries = Tries::default();
         loop {
-            let told = match at.get(Some(format!("bytes=-{wanted}"))).await {
+            let told = match at.get(Some(format!("bytes=0-{}", wanted - 1))).await {
                 Ok(told) => told,
-                // The last bytes of nothing.
-                Err(answer) if answer.kind == Kind::NoRange => return Ok((at, End::of_nothing())),
+                // The first bytes of nothing.
+                Err(answer) if answer.kind == Kind::NoRange => return Ok((at, Look::at_nothing())),
                 Err(answer) => {
                     tries.again(&at, answer).await?;
                     continue;
@@ -77,21 +79,32 @@ impl At {
             };
             at.etag = told.e_tag().map(str::to_owned);
             if let Some(text) = told.content_range() {
-                let Some(Served { from, total, .. }) = served(text) else {
+                let Some(Served {
+                    from: 0,
+                    end,
+                    total,
+                }) = served(text)
+                else {
                     let detail = format!("it says that it serves `{text}`");
                     return Err(other(detail).reading(location));
                 };
-                let mut tail = Vec::new();
-                at.fill(&mut tail, from..total, Some(told.body)).await?;
-                let end = End {
+                // The end is asked for while the beginning still comes.
+                let (mut head, mut tail) = (Vec::new(), Vec::new());
+                let tail_range = total.saturating_sub(wanted).max(end)..total;
+                tokio::try_join!(
+                    at.fill(&mut head, 0..end, Some(told.body)),
+                    at.fill(&mut tail, tail_range, None),
+                )?;
+                let look = Look {
                     length: total,
+                    head: head.into(),
                     tail: tail.into(),
                     ranges: true,
                 };
-                return Ok((at, end));
+                return Ok((at, look));
             }
             match at.last(told, wanted).await {
-                Ok(end) => return Ok((at, end)),
+                Ok(look) => return Ok((at, look)),
                 Err(answer) => tries.again(&at, answer).await?,
             }
         }
@@ -121,27 +134,27 @@ impl At {
             .map_err(Answer::of)
     }
 
-    /// Fills `into` with exactly a range, asking again for what is missing when it breaks off.
-    /// `body` is an answer that has begun already.
+    /// Appends exactly a range, asking again for what is missing when it breaks off. `body` is an
+    /// answer that has begun already.
     pub(crate) async fn fill(
         &self,
         into: &mut Vec<u8>,
         range: Range<u64>,
         mut body: Option<ByteStream>,
     ) -> Result<(), ArtifactError> {
-        let wanted = (range.end - range.start) as usize;
-        into.clear();
-        into.reserve(wanted);
+        let begin = into.len();
+        let whole = begin + (range.end - range.start) as usize;
+        into.reserve_exact(whole - begin);
         let mut tries = Tries::default();
-        while into.len() < wanted {
+        while into.len() < whole {
             let before = into.len();
-            let from = range.start + before as u64;
+            let from = range.start + (before - begin) as u64;
             let came = match body.take() {
                 Some(body) => Ok(body),
                 None => self.part(from, range.end).await,
             };
             let came = match came {
-                Ok(body) => self.receive(body, wanted, into).await,
+                Ok(body) => self.receive(body, whole, into).await,
                 Err(answer) => Err(answer),
             };
             if let Err(answer) = came {
@@ -149,7 +162,7 @@ impl At {
                     tries = Tries::default();
                 }
                 tracing::debug!(
-                    location = %self.place.location(), from = range.start, received = into.len(),
+                    location = %self.place.location(), from, received = into.len() - before,
                     reason = answer.detail, "a range broke off"
                 );
                 tries.again(self, answer).await?;
@@ -185,18 +198,20 @@ impl At {
         })
     }
 
-    /// Appends a body until `into` has `wanted` bytes.
+    /// Appends a body until `into` is `whole`.
     async fn receive(
         &self,
         mut body: ByteStream,
-        wanted: usize,
+        whole: usize,
         into: &mut Vec<u8>,
     ) -> Result<(), Answer> {
-        while into.len() < wanted {
+        let before = into.len();
+        while into.len() < whole {
             let Some(chunk) = self.chunk(&mut body).await? else {
-                return Err(passing(format!("it ended after {} bytes", into.len())));
+                let came = into.len() - before;
+                return Err(passing(format!("it ended after {came} bytes")));
             };
-            let room = wanted - into.len();
+            let room = whole - into.len();
             into.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
         // To its end, or the connection could not be used again.
@@ -217,7 +232,7 @@ impl At {
     }
 
     /// The length and the last bytes of an object that comes whole.
-    async fn last(&self, told: GetObjectOutput, wanted: u64) -> Result<End, Answer> {
+    async fn last(&self, told: GetObjectOutput, wanted: u64) -> Result<Look, Answer> {
         let stated = told.content_length();
         let mut body = told.body;
         let mut last: VecDeque<Bytes> = VecDeque::new();
@@ -237,8 +252,9 @@ impl At {
         if stated.is_some_and(|stated| stated as u64 != length) {
             return Err(passing(format!("it ended after {length} bytes")));
         }
-        Ok(End {
+        Ok(Look {
             length,
+            head: Bytes::new(),
             tail: Vec::from(last).concat().into(),
             ranges: false,
         })
@@ -251,25 +267,26 @@ impl At {
         range: Range<u64>,
         into: &mut Vec<u8>,
     ) -> Result<(), ArtifactError> {
-        into.clear();
+        let begin = into.len();
         let mut tries = Tries::default();
-        while (into.len() as u64) < range.end - range.start {
-            if let Err(answer) = self.advance(passage, &range, into).await {
+        while ((into.len() - begin) as u64) < range.end - range.start {
+            let wanted = range.start + (into.len() - begin) as u64;
+            if let Err(answer) = self.advance(passage, wanted..range.end, into).await {
                 *passage = Passage::default();
-                into.clear();
                 tries.again(self, answer).await?;
             }
         }
         Ok(())
     }
 
+    /// Appends the next bytes of a range, or goes on towards it.
     async fn advance(
         &self,
         passage: &mut Passage,
-        range: &Range<u64>,
+        range: Range<u64>,
         into: &mut Vec<u8>,
     ) -> Result<(), Answer> {
-        let wanted = range.start + into.len() as u64;
+        let wanted = range.start;
         if passage.at > wanted {
             *passage = Passage::default();
         }
@@ -313,10 +330,11 @@ fn other(detail: String) -> Answer {
     }
 }
 
-impl End {
-    fn of_nothing() -> Self {
+impl Look {
+    fn at_nothing() -> Self {
         Self {
             length: 0,
+            head: Bytes::new(),
             tail: Bytes::new(),
             ranges: true,
         }

@@ -47,8 +47,8 @@ impl Settings {
     pub fn for_memory(megabytes: u64) -> Self {
         let (connections, segment, uploads, part) = match megabytes {
             0..512 => (3, 512 * KIB, 2, LEAST_PART),
-            512..MEGABYTES_OF_A_PROCESSOR => (4, 1024 * KIB, 3, LEAST_PART),
-            MEGABYTES_OF_A_PROCESSOR..7_076 => (8, 2048 * KIB, 4, 8 << 20),
+            512..MEGABYTES_OF_A_PROCESSOR => (6, 1024 * KIB, 3, LEAST_PART),
+            MEGABYTES_OF_A_PROCESSOR..7_076 => (12, 1024 * KIB, 4, 8 << 20),
             _ => (16, 2048 * KIB, 8, 8 << 20),
         };
         Self {
@@ -110,9 +110,10 @@ mod tests {
         for (megabytes, threads, connections, reading, writing) in [
             (0, 1, 3, 2, 15),
             (128, 1, 3, 2, 15),
-            (1_769, 1, 8, 16, 40),
-            (1_770, 2, 8, 16, 40),
-            (3_538, 2, 8, 16, 40),
+            (1_000, 1, 6, 6, 20),
+            (1_769, 1, 12, 12, 40),
+            (1_770, 2, 12, 12, 40),
+            (3_538, 2, 12, 12, 40),
             (10_240, 6, 16, 32, 72),
         ] {
             let settings = Settings::for_memory(megabytes);

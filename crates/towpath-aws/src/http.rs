@@ -33,6 +33,8 @@ use rustls::{ClientConfig, RootCertStore};
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a connection that nobody uses is kept. S3 closes its end after a little longer.
 const IDLE: Duration = Duration::from_secs(15);
+/// The most that is read from a connection, or written to it, at once; each has two such buffers.
+const BUFFER: usize = 128 << 10;
 /// Files with the certificates to trust instead of those compiled in; the first that is set counts.
 /// The AWS CLI and the other SDKs read the first, OpenSSL and most else the second.
 pub(crate) const BUNDLES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
@@ -56,6 +58,7 @@ impl Wire {
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
+            .http1_max_buf_size(BUFFER)
             .build(HttpsConnector::from((tcp, tls(roots))));
         Self {
             pool,

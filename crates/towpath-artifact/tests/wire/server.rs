@@ -242,10 +242,17 @@ impl State {
         }
     }
 
-    /// Waits for the others. Those that never come are not waited for until the end of time.
+    /// Waits for the others, but for the looks at an object's beginning and end, which come first.
+    /// Those that never come are not waited for until the end of time.
     fn meet(&self, request: &Request) {
-        let bounded = |range: &str| !range.starts_with("bytes=-");
-        if !request.header("range").is_some_and(bounded) {
+        let objects = self.objects.lock().unwrap();
+        let length = objects
+            .get(request.path())
+            .map_or(0, |object| object.body.len());
+        drop(objects);
+        let last = format!("-{}", length.saturating_sub(1));
+        let is_a_look = |range: &str| range.starts_with("bytes=0-") || range.ends_with(&last);
+        if request.header("range").is_none_or(is_a_look) {
             return;
         }
         let mut meeting = self.meeting.lock().unwrap();
