@@ -3,6 +3,7 @@
 //! A figure is a ratio against a named peer, or a size; both sides run interleaved in one process,
 //! so that the machine's mood cancels. Nothing here is a test: nothing fails for being slow.
 
+mod artifacts;
 mod figure;
 mod functions;
 mod loopback;
@@ -29,8 +30,10 @@ struct Arguments {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
+    /// Unpacking and packing, from and to a disk and a store behind a network, against the floor and against others
+    Artifacts(artifacts::Options),
     /// `towpath run` of the sample application against the same npm commands by hand
     Pipeline,
     /// The functions' size, start and memory against a Node.js handler with the AWS SDK
@@ -40,6 +43,16 @@ enum What {
 }
 
 fn main() -> ExitCode {
+    // What is measured runs as a process of its own, and some of it is this program.
+    let own: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    match own.first().and_then(|first| first.to_str()) {
+        Some(artifacts::MEASURED) => return artifacts::wrapper(&own[1..]),
+        Some(artifacts::WORKER) => {
+            let own: Vec<String> = std::env::args().skip(2).collect();
+            return artifacts::worker(&own);
+        }
+        _ => {}
+    }
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -50,6 +63,7 @@ fn main() -> ExitCode {
     };
     let measured = runtime.block_on(async {
         match arguments.what {
+            What::Artifacts(options) => artifacts::measure(&options, arguments.quick),
             What::Pipeline => pipeline::measure(arguments.quick),
             What::Functions => functions::measure(arguments.quick).await,
             What::Loopback => loopback::measure(arguments.quick).await,
