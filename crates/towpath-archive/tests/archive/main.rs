@@ -1,8 +1,12 @@
 //! What the archive half of the crate promises, one file per promise.
 
+mod agreement;
 mod hostile;
+mod inflate;
+mod mutation;
 mod other_tools;
 mod raw;
+mod reference;
 mod reproducible;
 mod round_trip;
 mod tree;

@@ -193,7 +193,7 @@ fn sprout() -> impl Strategy<Value = Sprout> {
 }
 
 /// Any tree whose links do not leave it.
-fn any_tree() -> impl Strategy<Value = Tree> {
+pub(crate) fn any_tree() -> impl Strategy<Value = Tree> {
     let path = prop::collection::vec(part(), 1..5).prop_map(|parts| parts.join("/"));
     prop::collection::vec((path, sprout()), 0..25).prop_map(|sprouts| {
         let mut tree = Tree::new();
