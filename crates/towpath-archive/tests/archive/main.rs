@@ -1,6 +1,7 @@
 //! What the archive half of the crate promises, one file per promise.
 
 mod agreement;
+mod failures;
 mod hostile;
 mod inflate;
 mod mutation;

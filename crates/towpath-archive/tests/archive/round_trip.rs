@@ -55,6 +55,52 @@ fn more_entries_than_the_old_format_counts_survive() {
     assert_eq!(unpacked.entries, 66_300);
 }
 
+/// More than four bytes can say, in a few blocks on disk.
+#[test]
+fn a_huge_sparse_file_survives_and_stays_sparse() {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    const LENGTH: u64 = (4 << 30) + 12_345;
+    const MARKS: [(u64, &[u8]); 4] = [
+        (0, b"begins"),
+        ((2 << 30) - 3, b"across"),
+        (u32::MAX as u64 - 2, b"beyond"),
+        (LENGTH - 4, b"ends"),
+    ];
+    let here = tempfile::tempdir().unwrap();
+    let root = here.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let file = std::fs::File::create(root.join("huge")).unwrap();
+    file.set_len(LENGTH).unwrap();
+    for (at, mark) in MARKS {
+        file.write_all_at(mark, at).unwrap();
+    }
+    std::fs::write(root.join("z-after-it"), "here").unwrap();
+    let (bytes, packed) = packed(&root);
+    assert_eq!(packed.entries, 2);
+
+    let back = here.path().join("back");
+    let limits = Limits {
+        ratio: 2_000,
+        ..Limits::default()
+    };
+    let unpacked = unpack(&bytes, &back, &limits).unwrap();
+    assert_eq!(unpacked.bytes, LENGTH + 4);
+    let file = std::fs::File::open(back.join("huge")).unwrap();
+    let metadata = file.metadata().unwrap();
+    assert_eq!(metadata.len(), LENGTH);
+    assert!(
+        metadata.blocks() * 512 < 4 << 20,
+        "{} blocks",
+        metadata.blocks()
+    );
+    for (at, mark) in MARKS {
+        let mut found = vec![0; mark.len()];
+        file.read_exact_at(&mut found, at).unwrap();
+        assert_eq!(found, mark, "at {at}");
+    }
+    assert_eq!(std::fs::read(back.join("z-after-it")).unwrap(), b"here");
+}
+
 #[test]
 fn foreign_modes_survive_without_their_special_bits() {
     let modes = [
