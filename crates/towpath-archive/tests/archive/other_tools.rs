@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use sha2::{Digest, Sha256};
 use towpath_archive::Limits;
 
-use crate::tree::{Node, Tree, packed, plant, sample, survey, unpack, with_parents};
+use crate::tree::{Node, Tree, large, packed, plant, sample, survey, unpack, with_parents};
 
 /// Runs a program in a directory; `None` if it is not installed.
 fn run(program: &str, arguments: &[&str], directory: &Path) -> Option<String> {
@@ -37,41 +38,116 @@ fn files(tree: &Tree) -> Tree {
         .collect()
 }
 
-#[test]
-fn python_reads_what_is_packed_here() {
+/// What a tree is to another program, a line for each entry: its name, its mode and the SHA-256 of
+/// its content, which for a link is its target.
+fn told(tree: &Tree) -> Vec<String> {
+    let line = |(path, node): (&String, &Node)| {
+        let (slash, mode, content) = match node {
+            Node::Directory => ("/", 0o040_755, &b""[..]),
+            Node::File { mode, content } => ("", 0o100_000 | mode, &content[..]),
+            Node::Link(target) => ("", 0o120_777, target.as_bytes()),
+        };
+        let digest = hex::encode(Sha256::digest(content));
+        format!("{path}{slash}|{mode:o}|{digest}")
+    };
+    tree.iter().map(line).collect()
+}
+
+/// The tree with the largest files, packed in a directory of its own.
+fn large_packed() -> (tempfile::TempDir, Tree) {
     let here = tempfile::tempdir().unwrap();
     let root = here.path().join("root");
-    plant(&sample(), &root);
+    let tree = large();
+    plant(&tree, &root);
     fs::write(here.path().join("a.zip"), packed(&root).0).unwrap();
+    (here, tree)
+}
+
+/// Compared without printing megabytes.
+fn same(found: &Tree, expected: &Tree, what: &str) {
+    let differs = |path: &&String| found.get(*path) != expected.get(*path);
+    let differ: Vec<_> = found
+        .keys()
+        .chain(expected.keys())
+        .filter(differs)
+        .collect();
+    assert!(differ.is_empty(), "{what}: {differ:?}");
+}
+
+#[test]
+fn python_reads_what_is_packed_here() {
+    let (here, tree) = large_packed();
     let script = "
 import zipfile, hashlib
 z = zipfile.ZipFile('a.zip')
 assert z.testzip() is None
 for i in z.infolist():
-    print(i.filename, oct(i.external_attr >> 16), i.date_time[0], hashlib.sha256(z.read(i)).hexdigest()[:8], sep='|')
+    assert i.date_time == (1980, 1, 1, 0, 0, 0)
+    print(i.filename, format(i.external_attr >> 16, 'o'), hashlib.sha256(z.read(i)).hexdigest(), sep='|')
 ";
-    let Some(listed) = run("python3", &["-c", script], here.path()) else {
+    if let Some(listed) = run("python3", &["-c", script], here.path()) {
+        assert_eq!(listed.lines().collect::<Vec<_>>(), told(&tree));
+    }
+}
+
+#[test]
+fn node_reads_what_is_packed_here() {
+    let (here, tree) = large_packed();
+    let script = "
+const yauzl = require('yauzl');
+const { createHash } = require('node:crypto');
+const zip = (path) => new Promise((resolve, reject) =>
+  yauzl.open(path, { lazyEntries: true }, (error, zip) => (error ? reject(error) : resolve(zip))));
+(async () => {
+  const file = await zip('a.zip');
+  file.on('error', (error) => { throw error; });
+  file.on('entry', (entry) => file.openReadStream(entry, (error, stream) => {
+    if (error) throw error;
+    const hash = createHash('sha256');
+    stream.on('data', (piece) => hash.update(piece));
+    stream.on('end', () => {
+      console.log(`${entry.fileName}|${(entry.externalFileAttributes >>> 16).toString(8)}|${hash.digest('hex')}`);
+      file.readEntry();
+    });
+  }));
+  file.readEntry();
+})();
+";
+    let has_yauzl = Command::new("node")
+        .args(["-e", "require('yauzl')"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_yauzl {
         return;
-    };
-    let names: Vec<&str> = listed
-        .lines()
-        .map(|line| line.split('|').next().unwrap())
-        .collect();
-    let expected: Vec<String> = sample()
-        .into_iter()
-        .map(|(path, node)| match node {
-            Node::Directory => path + "/",
-            _ => path,
-        })
-        .collect();
-    assert_eq!(names, expected);
-    for line in [
-        "bootstrap|0o100755|1980|",
-        "src/app.js|0o100644|1980|",
-        "src/up|0o120777|1980|",
-        "empty/directory/|0o40755|1980|",
-    ] {
-        assert!(listed.contains(line), "{line} in {listed}");
+    }
+    let listed = run("node", &["-e", script], here.path()).unwrap();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), told(&tree));
+}
+
+#[test]
+fn seven_zip_and_libarchive_read_what_is_packed_here() {
+    let (here, tree) = large_packed();
+    // -snld: also links to what is not there, of which the tree has one.
+    if run(
+        "7z",
+        &["x", "-bd", "-snld", "-oseven", "a.zip"],
+        here.path(),
+    )
+    .is_some()
+    {
+        same(
+            &survey(&here.path().join("seven")),
+            &with_parents(&tree),
+            "7z",
+        );
+    }
+    fs::create_dir(here.path().join("bsd")).unwrap();
+    if run("bsdtar", &["-xf", "../a.zip"], &here.path().join("bsd")).is_some() {
+        same(
+            &survey(&here.path().join("bsd")),
+            &with_parents(&tree),
+            "bsdtar",
+        );
     }
 }
 
@@ -114,22 +190,27 @@ for name, target in (('plain.zip', open('plain.zip', 'wb')), ('piped.zip', Pipe(
 
 #[test]
 fn info_zip_agrees_in_both_directions() {
-    let here = tempfile::tempdir().unwrap();
-    let root = here.path().join("root");
-    plant(&sample(), &root);
-    fs::write(here.path().join("a.zip"), packed(&root).0).unwrap();
+    let (here, tree) = large_packed();
     if run("unzip", &["-q", "a.zip", "-d", "theirs"], here.path()).is_some() {
-        assert_eq!(
-            survey(&here.path().join("theirs")),
-            with_parents(&sample()),
-            "unzip"
+        same(
+            &survey(&here.path().join("theirs")),
+            &with_parents(&tree),
+            "unzip",
         );
     }
+    let root = here.path().join("root");
     if run("zip", &["-q", "-r", "-y", "../b.zip", "."], &root).is_some() {
-        assert_eq!(
-            unpacked(&here.path().join("b.zip")),
-            with_parents(&sample()),
-            "zip"
+        same(
+            &unpacked(&here.path().join("b.zip")),
+            &with_parents(&tree),
+            "zip",
+        );
+    }
+    if run("7z", &["a", "-bd", "-tzip", "-snl", "../c.zip", "."], &root).is_some() {
+        same(
+            &unpacked(&here.path().join("c.zip")),
+            &with_parents(&tree),
+            "7z",
         );
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 use towpath_archive::{Limits, Packing, pack};
 
-use crate::tree::{Tree, file, noise, packed, plant, sample, survey, unpack, with_parents};
+use crate::tree::{large, noise, packed, plant, sample, survey, unpack, with_parents};
 
 /// Changes only on purpose: an upgrade of the compressor that changes it gives every release and
 /// every function's code another name.
@@ -27,36 +27,6 @@ fn the_sample_packs_to_the_same_bytes_for_ever() {
 
 /// Of [`large`].
 const GOLDEN_LARGE: &str = "bc7eb0f0de1385e5ceb746bf38988438c2666957d64e617a59a70c4050064901";
-
-/// A tree with files so large that they are deflated by the piece, and some around them.
-fn large() -> Tree {
-    let text: Vec<u8> = (0..400_000_u32)
-        .flat_map(|n| format!("{n}\n").into_bytes())
-        .collect();
-    let mixed = [
-        noise(1_500_000),
-        vec![0; 2_000_000],
-        text.clone(),
-        noise(77),
-    ]
-    .concat();
-    let mut tree = sample();
-    for (path, content) in [
-        ("large/a.bin", noise((4 << 20) + 1)),
-        ("large/b.txt", text),
-        ("large/c.dat", mixed),
-        // The most that is still deflated in one piece, and the least that is not.
-        ("large/d.bin", vec![7; 2 << 20]),
-        ("large/e.bin", vec![7; (2 << 20) + 1]),
-    ] {
-        tree.insert(path.to_owned(), file(0o644, &content));
-    }
-    for n in 0..300 {
-        let content = format!("{n} ").repeat(n % 50);
-        tree.insert(format!("many/{n}"), file(0o644, content.as_bytes()));
-    }
-    tree
-}
 
 #[test]
 fn any_number_of_threads_gives_the_same_bytes_for_ever() {

@@ -130,6 +130,36 @@ pub(crate) fn sample() -> Tree {
     .collect()
 }
 
+/// A tree with files so large that they are deflated by the piece, and some around them.
+pub(crate) fn large() -> Tree {
+    let text: Vec<u8> = (0..400_000_u32)
+        .flat_map(|n| format!("{n}\n").into_bytes())
+        .collect();
+    let mixed = [
+        noise(1_500_000),
+        vec![0; 2_000_000],
+        text.clone(),
+        noise(77),
+    ]
+    .concat();
+    let mut tree = sample();
+    for (path, content) in [
+        ("large/a.bin", noise((4 << 20) + 1)),
+        ("large/b.txt", text),
+        ("large/c.dat", mixed),
+        // The most that is still deflated in one piece, and the least that is not.
+        ("large/d.bin", vec![7; 2 << 20]),
+        ("large/e.bin", vec![7; (2 << 20) + 1]),
+    ] {
+        tree.insert(path.to_owned(), file(0o644, &content));
+    }
+    for n in 0..300 {
+        let content = format!("{n} ").repeat(n % 50);
+        tree.insert(format!("many/{n}"), file(0o644, content.as_bytes()));
+    }
+    tree
+}
+
 /// Bytes that do not compress, the same each time.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
