@@ -16,7 +16,7 @@ mod parameters;
 mod place;
 mod tasks;
 
-use towpath_artifact::{ArchiveError, ArtifactError, Source};
+use towpath_artifact::{ArchiveError, ArtifactError, Origins, Source};
 use towpath_job::{Action, Job, JobError, Outcome, Variables};
 use towpath_tool::Workspace;
 
@@ -48,9 +48,11 @@ impl Action for TestAndPackage {
 async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, ActionError> {
     let parameters = &job.parameters;
     let tree = workspace.path("source");
+    let mut origins = Origins::default();
     for input in &job.inputs {
-        job.overlay(input, &tree).await?;
+        job.overlay_noting(input, &tree, &mut origins).await?;
     }
+    let origins = origins.settle(&tree).await;
     let project = place::directory(&tree, &parameters.directory)?;
     let done = run_tasks(&project, parameters, workspace, job.work_deadline()).await?;
 
@@ -77,7 +79,7 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         } else {
             Source::File(&path)
         };
-        let published = job.publish(artifact, source).await;
+        let published = job.publish_reusing(artifact, source, &origins).await;
         let receipt = published.map_err(|error| match error {
             JobError::Artifact {
                 source: ArtifactError::Archive(ArchiveError::NotZip { content, .. }),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::format::{DEFLATED, Record, Sums, put_end};
+use crate::ledger::{Ledger, Run};
 use crate::listing::{Item, Listing, What};
 use crate::pack::{Coded, Job, Made, Sink};
 
@@ -49,10 +50,7 @@ impl<'a, K: Sink> Assembly<'a, K> {
                 for (item, (begins, written)) in
                     self.listing.items[items.clone()].iter().zip(entries)
                 {
-                    let name = entry_name(item);
-                    record(&name, item, written, false)
-                        .put_central(&mut self.central, self.at + begins as u64);
-                    self.entries += 1;
+                    self.enter(item, written, self.at + begins as u64, false);
                 }
                 self.put(&bytes)
             }
@@ -67,7 +65,7 @@ impl<'a, K: Sink> Assembly<'a, K> {
                 } else {
                     let start = self.at;
                     let mut header = Vec::new();
-                    record(&item.name, item, written, true).put_local(&mut header);
+                    record(item, written, true).put_local(&mut header);
                     self.put(&header)?;
                     Large {
                         start,
@@ -87,17 +85,34 @@ impl<'a, K: Sink> Assembly<'a, K> {
                     compressed: large.compressed,
                     bytes: large.bytes,
                 };
-                let record = record(&item.name, item, written, true);
                 let mut descriptor = Vec::new();
-                record.put_descriptor(&mut descriptor);
-                record.put_central(&mut self.central, large.start);
-                self.entries += 1;
+                record(item, written, true).put_descriptor(&mut descriptor);
+                self.enter(item, written, large.start, true);
                 self.put(&descriptor)
             }
             (Job::Batch(_), Made::Chunk { .. }) | (Job::Chunk { .. }, Made::Batch { .. }) => {
                 unreachable!("a job makes what it is for")
             }
         }
+    }
+
+    /// Adds what an archive has already.
+    pub(crate) fn copy(&mut self, run: &Run, ledger: &Ledger) -> Result<(), K::Error> {
+        for item in &self.listing.items[run.items.clone()] {
+            let (written, begins, described) = ledger
+                .written(item)
+                .expect("a run is of items that the ledger knows");
+            let offset = self.at + (begins - run.bytes.start);
+            self.enter(item, written, offset, described);
+        }
+        self.at += run.bytes.end - run.bytes.start;
+        self.sink.copy(run.archive, run.bytes.clone())
+    }
+
+    /// Enters an item in the central directory.
+    fn enter(&mut self, item: &Item, written: Coded, offset: u64, described: bool) {
+        record(item, written, described).put_central(&mut self.central, offset);
+        self.entries += 1;
     }
 
     pub(crate) fn finish(mut self) -> Result<(), K::Error> {
@@ -109,7 +124,7 @@ impl<'a, K: Sink> Assembly<'a, K> {
     }
 }
 
-pub(crate) fn entry_name(item: &Item) -> Cow<'_, str> {
+fn entry_name(item: &Item) -> Cow<'_, str> {
     match item.what {
         What::EmptyDirectory => format!("{}/", item.name).into(),
         _ => item.name.as_str().into(),
@@ -119,18 +134,13 @@ pub(crate) fn entry_name(item: &Item) -> Cow<'_, str> {
 /// Sizes from here on are written in eight bytes: deflate may make 4 GiB a little longer.
 const LARGE: u64 = 0xF000_0000;
 
-pub(crate) fn record<'a>(
-    name: &'a str,
-    item: &Item,
-    written: Coded,
-    described: bool,
-) -> Record<'a> {
+pub(crate) fn record(item: &Item, written: Coded, described: bool) -> Record<'_> {
     let bytes = match &item.what {
         What::File { state, .. } if described => state.bytes,
         _ => written.sums.bytes,
     };
     Record {
-        name,
+        name: entry_name(item),
         mode: match item.what {
             What::File {
                 executable: true, ..

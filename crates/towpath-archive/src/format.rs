@@ -3,6 +3,8 @@
 //! The layouts are those of PKWARE's APPNOTE 6.3.10: local header §4.3.7, data descriptor §4.3.9,
 //! central directory §4.3.12, its end §4.3.14–16, extra fields §4.5. All numbers are little-endian.
 
+use std::borrow::Cow;
+
 use crate::error::Refusal;
 
 pub(crate) const LOCAL: u32 = 0x0403_4b50;
@@ -234,9 +236,9 @@ fn find(extra: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 /// An entry to be written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Record<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
     pub(crate) mode: u32,
     pub(crate) method: u16,
     pub(crate) sums: Sums,
@@ -266,6 +268,17 @@ impl Record<'_> {
 
     fn version(&self) -> u16 {
         if self.wide { 45 } else { 20 }
+    }
+
+    /// How many bytes header, data and what comes after them are together.
+    pub(crate) fn length(&self) -> u64 {
+        let header = LOCAL_BYTES + self.name.len() + if self.wide { 20 } else { 0 };
+        let descriptor = match (self.described, self.wide) {
+            (false, _) => 0,
+            (true, false) => 16,
+            (true, true) => 24,
+        };
+        header as u64 + self.sums.compressed + descriptor
     }
 
     /// The header before the data.
@@ -395,7 +408,7 @@ mod tests {
 
     fn record(name: &str, bytes: u64, described: bool) -> Record<'_> {
         Record {
-            name,
+            name: name.into(),
             mode: 0o100_644,
             method: DEFLATED,
             sums: Sums {
@@ -420,6 +433,12 @@ mod tests {
             let record = record("a/\u{fc}", bytes, described);
             let mut local = Vec::new();
             record.put_local(&mut local);
+            let mut descriptor = Vec::new();
+            if described {
+                record.put_descriptor(&mut descriptor);
+            }
+            let around = (local.len() + descriptor.len()) as u64;
+            assert_eq!(record.length(), around + bytes / 2);
             let read = Local::read(&local).unwrap().unwrap();
             assert_eq!(read.name, record.name.as_bytes());
             assert_eq!(read.length, local.len());

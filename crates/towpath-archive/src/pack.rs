@@ -18,11 +18,12 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use libdeflater::crc32;
 use sha2::{Digest, Sha256};
 
-use crate::assembly::{Assembly, entry_name, record};
+use crate::assembly::{Assembly, record};
 use crate::beneath::{Beneath, Place};
 use crate::deflate::{CHUNK, DICTIONARY, Deflater, WHOLE};
 use crate::error::{ArchiveError, is_full};
 use crate::format::{STORED, Sums};
+use crate::ledger::{Ledger, Run};
 use crate::listing::{FileState, Item, Listing, What, unpackable};
 
 /// An archive that was written.
@@ -70,6 +71,9 @@ pub trait Sink {
 
     /// Takes the next bytes.
     fn put(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// Takes these bytes of an archive, which has this number in the ledger.
+    fn copy(&mut self, archive: usize, bytes: Range<u64>) -> Result<(), Self::Error>;
 }
 
 /// Packs all that is in a directory. Links are kept, not followed. Blocks.
@@ -81,7 +85,7 @@ pub fn pack(directory: &Path, archive: impl Write, how: &Packing) -> Result<Pack
         bytes: 0,
         packing: directory,
     };
-    pack_into(&listing, &mut sink, how)?;
+    pack_into(&listing, &mut sink, how, &Ledger::default())?;
     Ok(Packed {
         entries: listing.entries(),
         bytes: sink.bytes,
@@ -113,10 +117,20 @@ impl<W: Write> Sink for Written<'_, W> {
             ArchiveError::io("pack", self.packing, error)
         })
     }
+
+    fn copy(&mut self, _: usize, _: Range<u64>) -> Result<(), ArchiveError> {
+        unreachable!("there is nothing in the ledger")
+    }
 }
 
-/// Packs what is listed and hands the archive on piece after piece. Blocks.
-pub fn pack_into<K: Sink>(listing: &Listing, sink: &mut K, how: &Packing) -> Result<(), K::Error> {
+/// Packs what is listed and hands the archive on piece after piece. What the ledger knows, and
+/// nobody has changed since, is not deflated but copied; the archive is the same. Blocks.
+pub fn pack_into<K: Sink>(
+    listing: &Listing,
+    sink: &mut K,
+    how: &Packing,
+    ledger: &Ledger,
+) -> Result<(), K::Error> {
     let beneath = match &listing.root {
         None => None,
         Some(root) => Some(
@@ -128,16 +142,21 @@ pub fn pack_into<K: Sink>(listing: &Listing, sink: &mut K, how: &Packing) -> Res
         beneath,
         level: how.level.min(Packing::HIGHEST),
     };
-    let jobs = jobs(&listing.items);
+    let steps = steps(&listing.items, ledger.runs(&listing.items));
     let mut assembly = Assembly::new(listing, sink);
-    let threads = how.threads.clamp(1, jobs.len().max(1));
-    if jobs.len() <= 1 {
+    let jobs = steps.iter().filter(|step| matches!(step, Step::Make(_)));
+    let jobs = jobs.count();
+    if jobs <= 1 {
         let mut hands = Hands::new(&source);
-        for job in jobs {
-            assembly.add(&job, hands.work(&job)?)?;
+        for step in steps {
+            match step {
+                Step::Make(job) => assembly.add(&job, hands.work(&job)?)?,
+                Step::Copy(run) => assembly.copy(&run, ledger)?,
+            }
         }
         return assembly.finish();
     }
+    let threads = how.threads.clamp(1, jobs);
     let (give, take) = mpsc::channel::<(Job, mpsc::SyncSender<Done>)>();
     let take = Mutex::new(take);
     std::thread::scope(|scope| {
@@ -151,28 +170,48 @@ pub fn pack_into<K: Sink>(listing: &Listing, sink: &mut K, how: &Packing) -> Res
             });
         }
         let ahead = 2 * threads;
-        let mut under_way: VecDeque<(Job, mpsc::Receiver<Done>)> = VecDeque::new();
-        let mut jobs = jobs.into_iter();
+        let mut under_way = VecDeque::new();
+        let mut steps = steps.into_iter();
         loop {
             while under_way.len() < ahead
-                && let Some(job) = jobs.next()
+                && let Some(step) = steps.next()
             {
-                let (done, made) = mpsc::sync_channel(1);
-                let _ = give.send((job.clone(), done));
-                under_way.push_back((job, made));
+                under_way.push_back(match step {
+                    Step::Make(job) => {
+                        let (done, made) = mpsc::sync_channel(1);
+                        let _ = give.send((job.clone(), done));
+                        UnderWay::Made(job, made)
+                    }
+                    Step::Copy(run) => UnderWay::Copied(run),
+                });
             }
-            let Some((job, made)) = under_way.pop_front() else {
-                break;
-            };
-            let Ok(made) = made.recv() else {
-                // Its thread panicked, and the scope will, too.
-                break;
-            };
-            assembly.add(&job, made?)?;
+            match under_way.pop_front() {
+                None => break,
+                Some(UnderWay::Copied(run)) => assembly.copy(&run, ledger)?,
+                Some(UnderWay::Made(job, made)) => {
+                    let Ok(made) = made.recv() else {
+                        // Its thread panicked, and the scope will, too.
+                        break;
+                    };
+                    assembly.add(&job, made?)?;
+                }
+            }
         }
         drop(give);
         assembly.finish()
     })
+}
+
+/// What comes next in the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Make(Job),
+    Copy(Run),
+}
+
+enum UnderWay {
+    Made(Job, mpsc::Receiver<Done>),
+    Copied(Run),
 }
 
 type Done = Result<Made, ArchiveError>;
@@ -194,11 +233,25 @@ pub(crate) enum Job {
 const BATCH_ITEMS: usize = 64;
 const BATCH_BYTES: u64 = 1 << 20;
 
-/// Cuts the items into jobs: by their sizes alone, so that the archive does not depend on threads.
-fn jobs(items: &[Item]) -> Vec<Job> {
-    let mut jobs = Vec::new();
+/// All that is to be done, in order: what is not in a run is cut into jobs.
+fn steps(items: &[Item], runs: Vec<Run>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut from = 0;
+    for run in runs {
+        let end = run.items.end;
+        jobs(items, from..run.items.start, &mut steps);
+        steps.push(Step::Copy(run));
+        from = end;
+    }
+    jobs(items, from..items.len(), &mut steps);
+    steps
+}
+
+/// Cuts items into jobs: by their sizes alone, so that the archive does not depend on threads.
+fn jobs(items: &[Item], range: Range<usize>, steps: &mut Vec<Step>) {
     let mut batch_bytes = 0;
-    for (index, item) in items.iter().enumerate() {
+    for index in range {
+        let item = &items[index];
         let bytes = match &item.what {
             What::File { state, .. } => state.bytes,
             What::Bytes(bytes) => bytes.len() as u64,
@@ -206,27 +259,28 @@ fn jobs(items: &[Item]) -> Vec<Job> {
         };
         if bytes > WHOLE {
             let chunks = bytes.div_ceil(CHUNK);
-            jobs.extend((0..chunks).map(|chunk| Job::Chunk {
-                item: index,
-                at: chunk * CHUNK,
-                last: chunk + 1 == chunks,
+            steps.extend((0..chunks).map(|chunk| {
+                Step::Make(Job::Chunk {
+                    item: index,
+                    at: chunk * CHUNK,
+                    last: chunk + 1 == chunks,
+                })
             }));
             continue;
         }
-        match jobs.last_mut() {
-            Some(Job::Batch(batch))
+        match steps.last_mut() {
+            Some(Step::Make(Job::Batch(batch)))
                 if batch.len() < BATCH_ITEMS && batch_bytes + bytes <= BATCH_BYTES =>
             {
                 batch.end = index + 1;
                 batch_bytes += bytes;
             }
             _ => {
-                jobs.push(Job::Batch(index..index + 1));
+                steps.push(Step::Make(Job::Batch(index..index + 1)));
                 batch_bytes = bytes;
             }
         }
     }
-    jobs
 }
 
 /// What a job made.
@@ -317,8 +371,7 @@ impl<'a> Hands<'a> {
                 bytes: content.len() as u64,
             },
         };
-        let name = entry_name(item);
-        record(&name, item, written, false).put_local(out);
+        record(item, written, false).put_local(out);
         out.extend_from_slice(data);
         Ok(written)
     }

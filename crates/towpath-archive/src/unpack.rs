@@ -14,6 +14,7 @@ use crate::beneath::Place;
 use crate::error::{ArchiveError, NAMELESS, Refusal, is_full, shown};
 use crate::format::{DESCRIBED, DESCRIPTOR, Fields, Local};
 use crate::inflate::{Inflater, Stop};
+use crate::ledger::Contents;
 use crate::links::{self, Links};
 use crate::name;
 use crate::plan::{Entry, Kind, LONGEST_TARGET, Limits, Plan, Work};
@@ -66,6 +67,23 @@ pub fn unpack<S: Source + ?Sized>(
     into: &Path,
     how: &Unpacking,
 ) -> Result<Tree, S::Error> {
+    unpack_planned(source, into, how).map(|(tree, _)| tree)
+}
+
+/// The same, and what lies where in the archive, for a [`crate::Ledger`].
+pub fn unpack_contents<S: Source + ?Sized>(
+    source: &S,
+    into: &Path,
+    how: &Unpacking,
+) -> Result<(Tree, Contents), S::Error> {
+    unpack_planned(source, into, how).map(|(tree, plan)| (tree, Contents::of(&plan)))
+}
+
+fn unpack_planned<S: Source + ?Sized>(
+    source: &S,
+    into: &Path,
+    how: &Unpacking,
+) -> Result<(Tree, Plan), S::Error> {
     let plan = Plan::read(source, &how.limits)?;
     let staging = Staging::begin(into)?;
     if staging.ignores_case()
@@ -89,15 +107,12 @@ pub fn unpack<S: Source + ?Sized>(
     match made {
         Ok(()) => {
             staging.finish()?;
-            Ok(Tree {
+            let files = plan.entries.iter().filter(|entry| entry.kind == Kind::File);
+            let tree = Tree {
                 entries: plan.nodes,
-                bytes: plan
-                    .entries
-                    .iter()
-                    .filter(|entry| entry.kind == Kind::File)
-                    .map(|entry| entry.bytes)
-                    .sum(),
-            })
+                bytes: files.map(|entry| entry.bytes).sum(),
+            };
+            Ok((tree, plan))
         }
         Err(error) => {
             staging.discard();

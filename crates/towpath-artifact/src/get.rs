@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client;
 use tokio_util::sync::CancellationToken;
-use towpath_archive::{Tree, read_file, unpack};
+use towpath_archive::{Tree, read_file, unpack, unpack_contents};
 
 use crate::blocking::blocking;
 use crate::error::ArtifactError;
 use crate::merge;
 use crate::object::Object;
+use crate::origins::Layer;
 use crate::settings::Settings;
 use crate::store::Location;
 
@@ -30,27 +31,28 @@ pub(crate) async fn fetch(
     .await
 }
 
-/// Lays an artifact over what is in `onto`.
+/// Lays an artifact over what is in `onto`: what that came to, and what it made of the artifact.
 pub(crate) async fn overlay(
     store: &Client,
     settings: &Settings,
     location: Location<'_>,
     onto: &Path,
-) -> Result<Tree, ArtifactError> {
+) -> Result<(Tree, Layer), ArtifactError> {
     let occupied = std::fs::read_dir(onto).is_ok_and(|mut entries| entries.next().is_some());
-    if !occupied {
-        return fetch(store, settings, location, onto).await;
-    }
     let (onto, beside) = (onto.to_owned(), beside(onto));
     reading(store, settings, location, move |object| {
+        if !occupied {
+            let (tree, contents) = unpack_contents(object, &onto, &object.unpacking())?;
+            return Ok((tree, Layer::of(object, contents)));
+        }
         let layer = tempfile::Builder::new()
             .prefix(".towpath-layer-")
             .tempdir_in(&beside)
             .map_err(|error| ArtifactError::io("create a directory in", &beside, error))?;
         let upper = layer.path().join("tree");
-        let tree = unpack(object, &upper, &object.unpacking())?;
+        let (tree, contents) = unpack_contents(object, &upper, &object.unpacking())?;
         merge::merge(&upper, &onto)?;
-        Ok(tree)
+        Ok((tree, Layer::of(object, contents)))
     })
     .await
 }

@@ -17,6 +17,7 @@ mod error;
 mod get;
 mod merge;
 mod object;
+mod origins;
 mod put;
 mod request;
 mod settings;
@@ -24,10 +25,12 @@ mod store;
 mod upload;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 
 pub use error::{ArtifactError, Blame};
+pub use origins::Origins;
 pub use put::{Deposited, Published, Source};
 pub use settings::Settings;
 pub use store::{Encryption, Location};
@@ -63,7 +66,20 @@ impl Store {
         location: Location<'_>,
         onto: &Path,
     ) -> Result<Tree, ArtifactError> {
-        get::overlay(&self.client, &self.settings, location, onto).await
+        let overlaid = get::overlay(&self.client, &self.settings, location, onto).await;
+        overlaid.map(|(tree, _)| tree)
+    }
+
+    /// The same, noting in `origins` what was unpacked. All layers of a tree have to be noted.
+    pub async fn overlay_noting(
+        &self,
+        location: Location<'_>,
+        onto: &Path,
+        origins: &mut Origins,
+    ) -> Result<Tree, ArtifactError> {
+        let (tree, layer) = get::overlay(&self.client, &self.settings, location, onto).await?;
+        origins.lay(layer);
+        Ok(tree)
     }
 
     /// Fetches one file of an artifact, at most 64 MiB of it, and not much else.
@@ -85,7 +101,29 @@ impl Store {
         location: Location<'_>,
         encryption: &Encryption,
     ) -> Result<Published, ArtifactError> {
-        put::publish(&self.client, &self.settings, source, location, encryption).await
+        self.publish_reusing(source, location, encryption, &Arc::default())
+            .await
+    }
+
+    /// The same object, made in less time where the files of a directory are as they were in
+    /// `origins`: their entries are not deflated again, but taken from there. What makes a part of
+    /// an upload of its own, S3 copies from the one object to the other.
+    pub async fn publish_reusing(
+        &self,
+        source: Source<'_>,
+        location: Location<'_>,
+        encryption: &Encryption,
+        origins: &Arc<Origins>,
+    ) -> Result<Published, ArtifactError> {
+        put::publish(
+            &self.client,
+            &self.settings,
+            source,
+            location,
+            encryption,
+            origins,
+        )
+        .await
     }
 
     /// Stores something under the name that its content gives it,

@@ -70,6 +70,13 @@ impl Object {
         })
     }
 
+    /// Itself, if its entries are what these settings would make of the same files, and ranges of it
+    /// can be had.
+    pub(crate) fn reusable(&self) -> Option<Arc<At>> {
+        let usable = self.passage.is_none() && self.at.is_marked(&self.settings.mark());
+        usable.then(|| Arc::clone(&self.at))
+    }
+
     pub(crate) fn unpacking(&self) -> Unpacking {
         let unpacking = self.settings.unpacking();
         match self.passage {
@@ -196,9 +203,6 @@ impl Source for Object {
         self.spare.add_permits(1);
     }
 }
-
-/// The metadata by which an archive is known again as one that was packed here.
-pub(crate) const MARK: &str = "towpath-archive";
 
 /// A long range, piece after piece; those to come are requested ahead on connections that nobody
 /// else needs.

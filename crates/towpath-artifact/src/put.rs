@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,14 +13,15 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
-use towpath_archive::{ArchiveError, Content, HEAD, Listing, Sink, pack_into};
+use towpath_archive::{ArchiveError, Content, HEAD, Ledger, Listing, Sink, pack_into};
 
 use crate::blocking::blocking;
 use crate::error::ArtifactError;
-use crate::object::MARK;
+use crate::origins::{Division, Origins};
+use crate::request::MARK;
 use crate::settings::Settings;
 use crate::store::{Encryption, Location};
-use crate::upload::{DIGEST, Part, Unstored, Upload, has};
+use crate::upload::{DIGEST, Part, Payload, Unstored, Upload, has};
 
 const ZIP: &str = "application/zip";
 const BINARY: &str = "application/octet-stream";
@@ -47,8 +49,9 @@ pub enum Source<'a> {
 pub struct Published {
     /// The object's size.
     pub bytes: u64,
-    /// The object's SHA-256, in lower-case hexadecimal.
-    pub sha256: String,
+    /// The object's SHA-256, in lower-case hexadecimal. `None` if S3 has copied parts of it: those
+    /// have not been seen here.
+    pub sha256: Option<String>,
     /// Its version, in a versioned bucket.
     pub version: Option<String>,
 }
@@ -75,14 +78,17 @@ pub(crate) async fn publish(
     source: Source<'_>,
     location: Location<'_>,
     encryption: &Encryption,
+    origins: &Arc<Origins>,
 ) -> Result<Published, ArtifactError> {
     let parcel = Parcel::of(source).await?;
     let upload = parcel.upload(store, settings, location, encryption);
-    let (version, sum) = send(upload, Making::New(parcel, *settings)).await?;
-    tracing::info!(%location, bytes = sum.bytes, sha256 = sum.sha256, "stored an object");
+    let making = Making::New(parcel, *settings, Arc::clone(origins));
+    let (version, sum) = send(upload, making).await?;
+    let sha256 = (sum.copied == 0).then_some(sum.sha256);
+    tracing::info!(%location, bytes = sum.bytes, copied = sum.copied, sha256, "stored an object");
     Ok(Published {
         bytes: sum.bytes,
-        sha256: sum.sha256,
+        sha256,
         version,
     })
 }
@@ -110,7 +116,7 @@ pub(crate) async fn deposit(
     let hashing = *settings;
     let (parcel, sum, kept) = blocking(move || {
         let mut parts = Parts::kept(&hashing);
-        parcel.make(&mut parts, &hashing)?;
+        parcel.make(&mut parts, &hashing, &Ledger::default())?;
         let (sum, kept) = parts.finish_kept();
         Ok((parcel, sum, kept))
     })
@@ -146,7 +152,7 @@ pub(crate) async fn deposit(
 
 /// Where an upload's parts come from.
 enum Making {
-    New(Parcel, Settings),
+    New(Parcel, Settings, Arc<Origins>),
     /// Made before, too large to keep; it has to have this digest again.
     Again(Parcel, Settings, String),
     Kept(Vec<Bytes>, Sum),
@@ -182,25 +188,25 @@ fn make(
     give: mpsc::UnboundedSender<Part>,
     room: Arc<Semaphore>,
 ) -> Result<Sum, ArtifactError> {
-    let (parcel, settings, expected) = match making {
+    let (parcel, settings, expected, origins) = match making {
         Making::Kept(parts, sum) => {
             let count = parts.len();
             for (index, bytes) in parts.into_iter().enumerate() {
                 let last = index + 1 == count;
                 // They are in memory already: there is no room to wait for.
                 let _ = give.send(Part {
-                    bytes,
+                    payload: Payload::Bytes(bytes),
                     last,
                     room: None,
                 });
             }
             return Ok(sum);
         }
-        Making::New(parcel, settings) => (parcel, settings, None),
-        Making::Again(parcel, settings, digest) => (parcel, settings, Some(digest)),
+        Making::New(parcel, settings, origins) => (parcel, settings, None, origins),
+        Making::Again(parcel, settings, digest) => (parcel, settings, Some(digest), Arc::default()),
     };
-    let mut parts = Parts::sent(&settings, give, room);
-    parcel.make(&mut parts, &settings)?;
+    let mut parts = Parts::sent(&settings, give, room, Arc::clone(&origins));
+    parcel.make(&mut parts, &settings, origins.ledger())?;
     let what = parcel.shown();
     parts.finish_sent(expected.as_deref(), &what)
 }
@@ -287,9 +293,16 @@ impl Parcel {
         }
     }
 
-    fn make(&self, parts: &mut Parts, settings: &Settings) -> Result<(), ArtifactError> {
+    fn make(
+        &self,
+        parts: &mut Parts,
+        settings: &Settings,
+        ledger: &Ledger,
+    ) -> Result<(), ArtifactError> {
         let path = match self {
-            Self::Tree(listing, _) => return pack_into(listing, parts, &settings.packing()),
+            Self::Tree(listing, _) => {
+                return pack_into(listing, parts, &settings.packing(), ledger);
+            }
             Self::File { path, .. } => path,
         };
         let read = |error| ArtifactError::io("read", path, error);
@@ -334,6 +347,8 @@ fn has_zip_name(path: &Path) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sum {
     bytes: u64,
+    /// Bytes among them that S3 has copied, and the SHA-256 is not of.
+    copied: u64,
     sha256: String,
 }
 
@@ -343,6 +358,7 @@ struct Parts {
     part: Vec<u8>,
     hasher: Sha256,
     bytes: u64,
+    copied: u64,
     outlet: Outlet,
 }
 
@@ -356,6 +372,8 @@ enum Outlet {
         /// For the part that is being filled.
         own: Option<tokio::sync::OwnedSemaphorePermit>,
         runtime: Handle,
+        /// Where there is something to copy.
+        origins: Arc<Origins>,
     },
 }
 
@@ -366,6 +384,7 @@ impl Parts {
             part: Vec::new(),
             hasher: Sha256::new(),
             bytes: 0,
+            copied: 0,
             outlet,
         }
     }
@@ -381,7 +400,12 @@ impl Parts {
         )
     }
 
-    fn sent(settings: &Settings, give: mpsc::UnboundedSender<Part>, room: Arc<Semaphore>) -> Self {
+    fn sent(
+        settings: &Settings,
+        give: mpsc::UnboundedSender<Part>,
+        room: Arc<Semaphore>,
+        origins: Arc<Origins>,
+    ) -> Self {
         Self::new(
             settings,
             Outlet::Send {
@@ -389,6 +413,7 @@ impl Parts {
                 room,
                 own: None,
                 runtime: Handle::current(),
+                origins,
             },
         )
     }
@@ -405,19 +430,52 @@ impl Parts {
                     self.part.clear();
                 }
             }
-            Outlet::Send { .. } => self.send(false)?,
+            Outlet::Send { .. } => self.send_bytes(false)?,
         }
         Ok(())
     }
 
-    fn send(&mut self, last: bool) -> Result<(), ArtifactError> {
+    fn send_bytes(&mut self, last: bool) -> Result<(), ArtifactError> {
         let bytes = std::mem::take(&mut self.part).into();
+        self.send(Payload::Bytes(bytes), last)
+    }
+
+    fn send(&mut self, payload: Payload, last: bool) -> Result<(), ArtifactError> {
         if let Outlet::Send { give, own, .. } = &mut self.outlet {
             let room = own.take();
-            give.send(Part { bytes, last, room })
-                .map_err(|_| ArtifactError::GivenUp)?;
+            give.send(Part {
+                payload,
+                last,
+                room,
+            })
+            .map_err(|_| ArtifactError::GivenUp)?;
         }
         Ok(())
+    }
+
+    /// Bytes of an object, as if they had been made here.
+    fn fetch(&mut self, object: usize, range: Range<u64>) -> Result<(), ArtifactError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let Outlet::Send {
+            give,
+            runtime,
+            origins,
+            ..
+        } = &self.outlet
+        else {
+            unreachable!("what is kept is made without origins");
+        };
+        let mut bytes = Vec::new();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = give.closed() => Err(ArtifactError::GivenUp),
+                filled = origins.object(object).fill(&mut bytes, range, None) => filled,
+            }
+        })?;
+        self.put(&bytes)
     }
 
     /// Waits until there is memory for another part.
@@ -434,16 +492,17 @@ impl Parts {
         Ok(())
     }
 
-    fn sum(hasher: Sha256, bytes: u64) -> Sum {
+    fn sum(&mut self) -> Sum {
         Sum {
-            bytes,
-            sha256: hex::encode(hasher.finalize()),
+            bytes: self.bytes,
+            copied: self.copied,
+            sha256: hex::encode(std::mem::take(&mut self.hasher).finalize()),
         }
     }
 
     /// What it came to, and the parts if they are not too many.
-    fn finish_kept(self) -> (Sum, Option<Vec<Bytes>>) {
-        let sum = Self::sum(self.hasher, self.bytes);
+    fn finish_kept(mut self) -> (Sum, Option<Vec<Bytes>>) {
+        let sum = self.sum();
         let Outlet::Keep { mut parts, .. } = self.outlet else {
             return (sum, None);
         };
@@ -454,13 +513,13 @@ impl Parts {
 
     /// Sends the last part, if all together has the digest that it should have.
     fn finish_sent(mut self, expected: Option<&str>, what: &str) -> Result<Sum, ArtifactError> {
-        let sum = Self::sum(std::mem::take(&mut self.hasher), self.bytes);
+        let sum = self.sum();
         if expected.is_some_and(|expected| expected != sum.sha256) {
             return Err(ArtifactError::Changed {
                 what: what.to_owned(),
             });
         }
-        self.send(true)?;
+        self.send_bytes(true)?;
         Ok(sum)
     }
 }
@@ -482,6 +541,29 @@ impl Sink for Parts {
             let (now, later) = bytes.split_at(bytes.len().min(self.size - self.part.len()));
             self.part.extend_from_slice(now);
             bytes = later;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, archive: usize, range: Range<u64>) -> Result<(), ArtifactError> {
+        let division = Division::of(range.clone(), self.part.len() as u64, self.size as u64);
+        self.fetch(archive, range.start..range.start + division.fetched)?;
+        if division.copied.is_empty() {
+            return Ok(());
+        }
+        if !self.part.is_empty() {
+            self.full()?;
+        }
+        for range in division.copied {
+            // In memory it is only if S3 does not copy it; but then it is.
+            self.begin()?;
+            let Outlet::Send { origins, .. } = &self.outlet else {
+                unreachable!("what is kept is made without origins");
+            };
+            let from = Arc::clone(origins.object(archive));
+            self.bytes += range.end - range.start;
+            self.copied += range.end - range.start;
+            self.send(Payload::Copy(from, range), false)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::timeout;
 
 use crate::error::ArtifactError;
@@ -22,11 +23,24 @@ use crate::store::{Answer, Kind, Location, Place};
 const TRIES: u32 = 10;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The metadata by which an archive is known again as one that was packed here.
+pub(crate) const MARK: &str = "towpath-archive";
+/// What S3 has encoded in the name of an object to be copied.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
 /// Which object it is.
+#[derive(Debug)]
 pub(crate) struct At {
     client: Client,
     place: Place,
     etag: Option<String>,
+    /// What it says that it was packed with.
+    mark: Option<String>,
     stall: Duration,
     pause: Duration,
 }
@@ -63,6 +77,7 @@ impl At {
             client: client.clone(),
             place: location.into(),
             etag: None,
+            mark: None,
             stall: settings.stall,
             pause: settings.pause,
         };
@@ -78,6 +93,7 @@ impl At {
                 }
             };
             at.etag = told.e_tag().map(str::to_owned);
+            at.mark = told.metadata().and_then(|it| it.get(MARK)).cloned();
             if let Some(text) = told.content_range() {
                 let Some(Served {
                     from: 0,
@@ -108,6 +124,22 @@ impl At {
                 Err(answer) => tries.again(&at, answer).await?,
             }
         }
+    }
+
+    pub(crate) fn location(&self) -> Location<'_> {
+        self.place.location()
+    }
+
+    /// Whether it is an archive that was packed with these settings.
+    pub(crate) fn is_marked(&self, mark: &str) -> bool {
+        self.mark.as_deref() == Some(mark)
+    }
+
+    /// What a request to copy from it names: bucket and key, encoded, and the version that is meant.
+    pub(crate) fn to_be_copied(&self) -> (String, Option<String>) {
+        let named = format!("{}/{}", self.place.bucket, self.place.key);
+        let encoded = utf8_percent_encode(&named, IN_A_PATH).to_string();
+        (encoded, self.etag.clone())
     }
 
     /// One request.
@@ -379,6 +411,19 @@ fn served(text: &str) -> Option<Served> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_to_be_copied_is_named_as_s3_has_it() {
+        for (name, expected) in [
+            (
+                "artifacts/pipeline/Source/abc-1_2.zip",
+                "artifacts/pipeline/Source/abc-1_2.zip",
+            ),
+            ("b/a b+c%/\u{fc}?#", "b/a%20b%2Bc%25/%C3%BC%3F%23"),
+        ] {
+            assert_eq!(utf8_percent_encode(name, IN_A_PATH).to_string(), expected);
+        }
+    }
 
     #[test]
     fn a_content_range_is_read_or_means_nothing() {

@@ -2,6 +2,7 @@
 //! completed, or aborted so that nothing of it is left.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::ArtifactError;
+use crate::request::At;
 use crate::store::{Answer, Encryption, Kind, Location, Place};
 
 /// S3's limit. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
@@ -28,13 +30,20 @@ const UPLOAD: &str = "towpath-upload";
 const LEAST_TIME: Duration = Duration::from_mins(1);
 const LEAST_BYTES_PER_SECOND: u64 = 128 << 10;
 
-/// The next bytes of an object. All but the last are of one size.
+/// The next bytes of an object.
 pub(crate) struct Part {
-    pub(crate) bytes: Bytes,
+    pub(crate) payload: Payload,
     /// Whether it is the last one. An object without a last part is not stored.
     pub(crate) last: bool,
     /// Given back when the part has been sent, for it stands for memory.
     pub(crate) room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+/// What a part consists of.
+pub(crate) enum Payload {
+    Bytes(Bytes),
+    /// This range of an object that the store has.
+    Copy(Arc<At>, Range<u64>),
 }
 
 /// An object to be.
@@ -72,8 +81,10 @@ impl Upload {
         let Some(first) = parts.recv().await else {
             return Err(Unstored::Incomplete);
         };
-        if first.last {
-            return Ok(self.put(first.bytes).await?);
+        if let Payload::Bytes(bytes) = &first.payload
+            && first.last
+        {
+            return Ok(self.put(bytes.clone()).await?);
         }
         self.put_in_parts(first, parts).await
     }
@@ -150,6 +161,66 @@ impl Upload {
         &self,
         id: &str,
         number: i32,
+        payload: Payload,
+    ) -> Result<CompletedPart, ArtifactError> {
+        match payload {
+            Payload::Bytes(bytes) => self.sent(id, number, bytes).await,
+            Payload::Copy(from, range) => self.copied(id, number, &from, range).await,
+        }
+    }
+
+    /// A part that S3 copies, or, where it does not, one that is read and sent.
+    async fn copied(
+        &self,
+        id: &str,
+        number: i32,
+        from: &At,
+        range: Range<u64>,
+    ) -> Result<CompletedPart, ArtifactError> {
+        let (source, etag) = from.to_be_copied();
+        let length = range.end - range.start;
+        let copied = self
+            .store
+            .upload_part_copy()
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .upload_id(id)
+            .part_number(number)
+            .copy_source(source)
+            .set_copy_source_if_match(etag)
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
+            .customize()
+            .config_override(time_for(length as usize))
+            .send()
+            .await
+            .map_err(Answer::of);
+        match copied {
+            Ok(copied) => {
+                let result = copied.copy_part_result;
+                let (etag, checksum) = result.map(|it| (it.e_tag, it.checksum_crc32)).unzip();
+                Ok(CompletedPart::builder()
+                    .part_number(number)
+                    .set_e_tag(etag.flatten())
+                    .set_checksum_crc32(checksum.flatten())
+                    .build())
+            }
+            Err(answer) if answer.kind == Kind::Replaced => Err(answer.reading(from.location())),
+            Err(answer) => {
+                tracing::info!(
+                    from = %from.location(), to = %self.place.location(), reason = answer.detail,
+                    "a part could not be copied in the store: it is read and sent"
+                );
+                let mut bytes = Vec::new();
+                from.fill(&mut bytes, range, None).await?;
+                self.sent(id, number, bytes.into()).await
+            }
+        }
+    }
+
+    async fn sent(
+        &self,
+        id: &str,
+        number: i32,
         bytes: Bytes,
     ) -> Result<CompletedPart, ArtifactError> {
         let checksum = aws_smithy_types::base64::encode(crc32fast::hash(&bytes).to_be_bytes());
@@ -212,7 +283,7 @@ impl Pending {
             let (upload, id) = (Arc::clone(&self.upload), Arc::clone(&self.id));
             under_way.spawn(async move {
                 let _room = part.room;
-                upload.part(&id, number, part.bytes).await
+                upload.part(&id, number, part.payload).await
             });
             if last {
                 while let Some(sent) = under_way.join_next().await {

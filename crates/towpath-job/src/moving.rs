@@ -1,8 +1,9 @@
 //! A job's artifacts: brought into a directory, sent from one.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use towpath_artifact::{ArtifactError, Blame, Location, Source, Store, Tree};
+use towpath_artifact::{ArtifactError, Blame, Location, Origins, Source, Store, Tree};
 
 use crate::artifact::Artifact;
 use crate::failure::{Failure, FailureType, chain};
@@ -22,6 +23,20 @@ impl<P> Job<P> {
         laid.map_err(|source| failed(artifact, source))
     }
 
+    /// The same, noting what was unpacked, for [`Job::publish_reusing`].
+    pub async fn overlay_noting(
+        &self,
+        artifact: &Artifact,
+        onto: &Path,
+        origins: &mut Origins,
+    ) -> Result<Tree, JobError> {
+        let store = self.artifacts();
+        let laid = store
+            .overlay_noting(location(artifact), onto, origins)
+            .await;
+        laid.map_err(|source| failed(artifact, source))
+    }
+
     /// Fetches one file of an artifact.
     pub async fn fetch_file(&self, artifact: &Artifact, path: &str) -> Result<Vec<u8>, JobError> {
         let file = self.artifacts().fetch_file(location(artifact), path).await;
@@ -34,10 +49,22 @@ impl<P> Job<P> {
         artifact: &Artifact,
         source: Source<'_>,
     ) -> Result<Receipt, JobError> {
+        self.publish_reusing(artifact, source, &Arc::default())
+            .await
+    }
+
+    /// The same, from a tree that inputs were laid into: what nobody has changed of them is not
+    /// deflated again.
+    pub async fn publish_reusing(
+        &self,
+        artifact: &Artifact,
+        source: Source<'_>,
+        origins: &Arc<Origins>,
+    ) -> Result<Receipt, JobError> {
         let encryption = sse(self.encryption_key.as_ref());
         let published = self
             .artifacts()
-            .publish(source, location(artifact), &encryption)
+            .publish_reusing(source, location(artifact), &encryption, origins)
             .await
             .map_err(|source| failed(artifact, source))?;
         Ok(Receipt::published(&artifact.name, published.bytes))

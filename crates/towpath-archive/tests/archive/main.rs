@@ -9,5 +9,6 @@ mod other_tools;
 mod raw;
 mod reference;
 mod reproducible;
+mod reuse;
 mod round_trip;
 mod tree;

@@ -4,6 +4,7 @@
 mod overlays;
 mod ranges;
 mod reading;
+mod reuse;
 mod server;
 mod uploads;
 mod writing;

@@ -374,6 +374,9 @@ impl State {
                 let source = format!("/{}", request.header("x-amz-copy-source").unwrap());
                 let objects = self.objects.lock().unwrap();
                 let object = &objects[&source];
+                if request.header("x-amz-copy-source-if-match") != Some(&etag(&object.body)) {
+                    return error(412, "PreconditionFailed", "The object is another one now");
+                }
                 let range = request.header("x-amz-copy-source-range").unwrap();
                 let (first, last) = range
                     .strip_prefix("bytes=")
