@@ -13,16 +13,21 @@ mod definition;
 mod ministack;
 #[path = "third_party/python.rs"]
 mod python;
+#[path = "third_party/reuse.rs"]
+mod reuse;
 #[path = "third_party/scene.rs"]
 mod scene;
 
+use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
 use serde_json::{Value, json};
+use towpath_artifact::Encryption;
 use towpath_loopback::{Loopback, Settings};
 use towpath_template::Template;
 
 use crate::cli::Cli;
 use crate::definition::{KEY, RELEASE, approval, lambda, stage};
+use crate::ministack::Ministack;
 use crate::python::Python;
 use crate::scene::Scene;
 
@@ -457,4 +462,26 @@ async fn the_aws_cli_deploys_a_pipeline_and_answers_its_question() {
         .await;
     assert!(error.contains("PipelineNotFoundException"), "{error}");
     cli.loopback.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_unchanged_is_copied_in_a_store_nobody_here_wrote() {
+    let Some(python) = Python::with(WORLD) else {
+        return;
+    };
+    let ministack = Ministack::start(&python).await;
+    let client = towpath_aws::s3(&ministack.config());
+    reuse::is_the_same_as_packed_anew(client, &Encryption::Bucket).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_unchanged_is_copied_on_the_loopback() {
+    let state = tempfile::tempdir().expect("a directory");
+    let loopback = Loopback::start(Settings::new(state.path().join("state"))).await;
+    let loopback = loopback.expect("it starts");
+    let (id, secret) = loopback.root_credentials();
+    let root = Credentials::new(id, secret, None, None, "test");
+    let config = towpath_aws::fixed(loopback.endpoint(), "us-east-1", root);
+    reuse::is_the_same_as_packed_anew(towpath_aws::s3(&config), &Encryption::Kms).await;
+    loopback.shutdown().await;
 }
