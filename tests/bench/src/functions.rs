@@ -69,14 +69,14 @@ pub(crate) async fn measure(quick: bool) -> anyhow::Result<Vec<Figure>> {
             .against("Node.js with the AWS SDK", median(&column(&theirs, pick)))
     };
     Ok(vec![
-        Figure::median("function_binary_mb", "MB", "–", vec![largest]),
+        Figure::median("function_binary_mb", "MB", "≤ 6", vec![largest]),
         absolute("function_start_ms", "ms", |start| start.first_call_ms),
         compare(
             "function_start_to_first_call_speedup_over_node",
             "≥ 10",
             |start| start.first_call_ms,
         ),
-        compare("function_start_speedup_over_node", "≥ 10", |start| {
+        compare("function_start_speedup_over_node", "≥ 25", |start| {
             start.response_ms
         }),
         absolute("function_resident_mb", "MB", |start| start.resident_mb),
