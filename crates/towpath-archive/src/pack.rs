@@ -49,8 +49,9 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// What `gzip`, `zip` and most others take, too.
-    pub const LEVEL: u8 = 6;
+    /// As small as what `zip` makes if nothing else is said, or a hundredth smaller, in a third of
+    /// its time. Level 6 makes another hundredth less of it, and takes a sixth longer.
+    pub const LEVEL: u8 = 5;
     /// The highest level.
     pub const HIGHEST: u8 = 12;
 }

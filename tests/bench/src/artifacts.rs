@@ -215,7 +215,7 @@ impl Bench {
         let peers = packers("2");
         let (mut rounds, mut floors) = (Rounds::new(), Vec::new());
         for _ in 0..self.rounds(3) {
-            floors.push(printed(own(&["floor-pack"]).arg(&fixture.tree).arg("6"))?);
+            floors.push(printed(own(&["floor-pack"]).arg(&fixture.tree))?);
             for peer in &peers {
                 let archive = self.path("packed.zip");
                 let used = meter::measure(&peer.command(&fixture.tree, &archive))?;

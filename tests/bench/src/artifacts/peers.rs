@@ -129,9 +129,9 @@ pub(crate) fn packers(threads: &'static str) -> Vec<Peer> {
     let mut all = vec![Peer {
         name: OURS,
         command: if threads == "1" {
-            Shape::Worker("pack", &["6", "1"])
+            Shape::Worker("pack", &["1"])
         } else {
-            Shape::Worker("pack", &["6", "2"])
+            Shape::Worker("pack", &["2"])
         },
     }];
     let programs = [

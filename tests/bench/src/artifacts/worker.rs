@@ -47,10 +47,10 @@ fn work(arguments: &[String]) -> anyhow::Result<()> {
             };
             towpath_archive::unpack(&source, Path::new(into), &how)?;
         }
-        ["pack", tree, archive, level, threads] => {
+        ["pack", tree, archive, threads] => {
             let how = Packing {
-                level: level.parse()?,
                 threads: threads.parse()?,
+                ..Packing::default()
             };
             let packed = towpath_archive::pack(Path::new(tree), File::create(archive)?, &how)?;
             println!("{}", packed.sha256);
@@ -73,7 +73,7 @@ fn work(arguments: &[String]) -> anyhow::Result<()> {
         ["zip-unpack", archive, into] => ZipArchive::new(File::open(archive)?)?.extract(into)?,
         ["zip-pack", tree, archive] => zip_pack(Path::new(tree), archive)?,
         ["floor-unpack", archive, into] => floor_unpack(Path::new(archive), Path::new(into))?,
-        ["floor-pack", tree, level] => floor_pack(Path::new(tree), level.parse()?)?,
+        ["floor-pack", tree] => floor_pack(Path::new(tree), Packing::LEVEL.into())?,
         _ => bail!("not something to measure: {words:?}"),
     }
     Ok(())
