@@ -93,6 +93,14 @@ pub enum Refusal {
         /// The limit that applies.
         limit: usize,
     },
+    /// A name of more parts than anybody can look into at once.
+    #[error("lies {parts} directories deep; at most {limit} are possible")]
+    Deep {
+        /// Of the name.
+        parts: usize,
+        /// Allowed.
+        limit: usize,
+    },
     /// A link out of the tree.
     #[error("is a link that leaves the tree, to `{target}`")]
     LinkLeaves {
@@ -102,6 +110,14 @@ pub enum Refusal {
     /// A link whose target is no path.
     #[error("is a link whose target is no path")]
     LinkTarget,
+    /// Links whose targets take too much memory.
+    #[error("has links to {bytes} bytes of targets or more; at most {limit} are kept")]
+    LinkTargets {
+        /// As far as counted.
+        bytes: u64,
+        /// Allowed.
+        limit: u64,
+    },
     /// An entry beneath a link.
     #[error("would be written through the link `{link}`")]
     ThroughLink {
@@ -271,6 +287,7 @@ impl Refusal {
             | Self::Nul
             | Self::EmptyName
             | Self::LongName { .. }
+            | Self::Deep { .. }
             | Self::Duplicate
             | Self::FileAndDirectory
             | Self::FoldedDuplicate
@@ -281,6 +298,7 @@ impl Refusal {
             Self::Entries { .. }
             | Self::Bytes { .. }
             | Self::Ratio { .. }
+            | Self::LinkTargets { .. }
             | Self::CentralDirectory { .. } => {
                 "leave data and build products out of the archive; if nobody here made it, find out who did"
             }

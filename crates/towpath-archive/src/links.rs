@@ -3,6 +3,7 @@
 //! Judging the text of the target is not enough: with `here -> .`, `up -> here/..` looks like the
 //! root of the tree and is the directory above it. So links on the way are followed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// As many links as Linux follows on one path before it says `ELOOP`.
@@ -11,44 +12,102 @@ const LONGEST_CHAIN: usize = 40;
 /// The links of a tree: path within it (parts joined by `/`) to target as written.
 pub type Links = HashMap<String, String>;
 
-/// Whether following `link` could end outside the tree. A link in a circle ends nowhere, and one
-/// to nothing in nothing: both stay.
-pub fn leaves(links: &Links, link: &str) -> bool {
-    let Some(target) = links.get(link) else {
-        return false;
-    };
-    let mut at: Vec<&str> = link.split('/').collect();
-    at.pop();
-    // Parts still to walk, the next one last.
-    let mut ahead: Vec<&str> = Vec::new();
-    if !enter(target, &mut ahead) {
-        return true;
+/// The first link, by name, that could end outside the tree when it is followed. A link in a circle
+/// ends nowhere, and one to nothing in nothing: both stay. `folds`: whether names that differ in
+/// case only are one name, so that `A` is followed where the link is called `a`.
+pub fn leaving(links: &Links, folds: bool) -> Option<&str> {
+    let mut walk = Walk::new(links, folds);
+    let mut names: Vec<&String> = links.keys().collect();
+    names.sort_unstable();
+    names
+        .into_iter()
+        .find(|link| walk.leaves(link))
+        .map(String::as_str)
+}
+
+/// Links being followed.
+struct Walk<'a> {
+    links: HashMap<Cow<'a, str>, &'a str>,
+    folds: bool,
+    /// How many bytes of paths may still be looked up. Links that lead through each other again and
+    /// again would take hours; a link that nobody has the time to follow counts as one that leaves.
+    budget: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(links: &'a Links, folds: bool) -> Self {
+        let known = links
+            .iter()
+            .map(|(link, target)| (folded(link, folds), target.as_str()))
+            .collect();
+        Self {
+            links: known,
+            folds,
+            budget: (16 << 20) + (links.len() << 12),
+        }
     }
-    let mut followed = 1;
-    while let Some(part) = ahead.pop() {
-        match part {
-            "" | "." => {}
-            ".." => {
-                if at.pop().is_none() {
-                    return true;
-                }
-            }
-            part => {
-                at.push(part);
-                if let Some(target) = links.get(&at.join("/")) {
-                    followed += 1;
-                    if followed > LONGEST_CHAIN {
-                        return false;
-                    }
-                    at.pop();
-                    if !enter(target, &mut ahead) {
+
+    fn leaves(&mut self, link: &str) -> bool {
+        let mut at = folded(link, self.folds).into_owned();
+        let Some(target) = self.links.get(at.as_str()) else {
+            return false;
+        };
+        climb(&mut at);
+        // Parts still to walk, the next one last.
+        let mut ahead: Vec<&str> = Vec::new();
+        if !enter(target, &mut ahead) {
+            return true;
+        }
+        let mut followed = 1;
+        while let Some(part) = ahead.pop() {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    if !climb(&mut at) {
                         return true;
+                    }
+                }
+                part => {
+                    if !at.is_empty() {
+                        at.push('/');
+                    }
+                    at.push_str(&folded(part, self.folds));
+                    let Some(left) = self.budget.checked_sub(at.len()) else {
+                        return true;
+                    };
+                    self.budget = left;
+                    if let Some(target) = self.links.get(at.as_str()) {
+                        followed += 1;
+                        if followed > LONGEST_CHAIN {
+                            return false;
+                        }
+                        climb(&mut at);
+                        if !enter(target, &mut ahead) {
+                            return true;
+                        }
                     }
                 }
             }
         }
+        false
     }
-    false
+}
+
+fn folded(name: &str, folds: bool) -> Cow<'_, str> {
+    if folds {
+        name.to_lowercase().into()
+    } else {
+        name.into()
+    }
+}
+
+/// Takes the last part off a path; `false` if there is none.
+fn climb(at: &mut String) -> bool {
+    if at.is_empty() {
+        return false;
+    }
+    at.truncate(at.rfind('/').unwrap_or(0));
+    true
 }
 
 /// Puts a target's parts ahead; `false` if it starts over from the root of the file system.
@@ -107,6 +166,37 @@ mod tests {
         for (link, expected) in cases {
             assert_eq!(leaves(&links, link), expected, "{link}");
         }
+        assert_eq!(leaving(&links, false), Some("a/far"));
+    }
+
+    fn leaves(links: &Links, link: &str) -> bool {
+        Walk::new(links, false).leaves(link)
+    }
+
+    #[test]
+    fn where_case_does_not_count_a_link_is_followed_by_any_spelling() {
+        for (other, leads_out) in [("here/..", true), ("HERE/..", true), ("there/..", false)] {
+            let links: Links = [("here", "."), ("up", other)]
+                .map(|(link, target)| (link.to_owned(), target.to_owned()))
+                .into();
+            assert_eq!(leaving(&links, true), leads_out.then_some("up"), "{other}");
+        }
+        let links: Links = [("here", "."), ("up", "HERE/..")]
+            .map(|(link, target)| (link.to_owned(), target.to_owned()))
+            .into();
+        assert_eq!(leaving(&links, false), None);
+    }
+
+    #[test]
+    fn links_that_nobody_has_time_to_follow_leave() {
+        let long = "x/".repeat(1_000);
+        let mut links = Links::new();
+        for step in 0..400 {
+            let next = (step + 1) % 400;
+            let back = "../".repeat(1_000);
+            links.insert(format!("{step}"), format!("{long}{back}{next}"));
+        }
+        assert!(leaving(&links, false).is_some());
     }
 
     #[test]

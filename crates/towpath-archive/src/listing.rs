@@ -166,13 +166,11 @@ fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
         items.push(Item { name, what });
     }
     items.extend(last_directory.map(empty));
-    for (link, target) in &links {
-        if links::leaves(&links, link) {
-            return Err(unpackable(
-                &directory.join(link),
-                format!("it is a link that leaves the tree, to `{target}`"),
-            ));
-        }
+    if let Some(link) = links::leaving(&links, false) {
+        return Err(unpackable(
+            &directory.join(link),
+            format!("it is a link that leaves the tree, to `{}`", links[link]),
+        ));
     }
     items.sort_unstable_by(|one, two| one.name.cmp(&two.name));
     Ok(items)

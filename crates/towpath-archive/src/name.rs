@@ -6,6 +6,8 @@ use crate::error::Refusal;
 const LONGEST_PART: usize = 255;
 /// What is left for an entry of the 4,096 bytes of a path, the directory before it taken off.
 const LONGEST_NAME: usize = 3_500;
+/// How many parts a path may have: who removes a tree has a file open for each, of 1,024 in Lambda.
+const MOST_PARTS: usize = 256;
 
 /// Takes a name apart. `./`, doubled and trailing slashes are dropped, as every reader does;
 /// the tree's own root gives no parts.
@@ -45,13 +47,21 @@ pub(crate) fn parts(name: &str) -> Result<Vec<&str>, Refusal> {
             part => parts.push(part),
         }
     }
+    if parts.len() > MOST_PARTS {
+        return Err(Refusal::Deep {
+            parts: parts.len(),
+            limit: MOST_PARTS,
+        });
+    }
     Ok(parts)
 }
 
-/// Whether a name is what [`parts`] would make of it, joined again: what nearly all names are.
+/// Whether a name is not long, and what [`parts`] would make of it, joined again: what nearly all
+/// names are.
 pub(crate) fn is_plain(name: &[u8]) -> bool {
+    // Not longer than what cannot have too many parts.
     !name.is_empty()
-        && name.len() <= LONGEST_NAME
+        && name.len() < 2 * MOST_PARTS
         && name.iter().all(|byte| *byte != 0 && *byte != b'\\')
         && name
             .split(|byte| *byte == b'/')
@@ -72,7 +82,17 @@ mod tests {
     fn a_name_is_taken_apart_or_refused() {
         let long = "x".repeat(256);
         let longer = "y/".repeat(2_000);
-        let cases: [(&str, Result<Vec<&str>, Refusal>); 18] = [
+        let deep = "z/".repeat(255) + "z";
+        let deeper = "z/".repeat(256) + "z";
+        let cases: [(&str, Result<Vec<&str>, Refusal>); 20] = [
+            (&deep, Ok(vec!["z"; 256])),
+            (
+                &deeper,
+                Err(Refusal::Deep {
+                    parts: 257,
+                    limit: 256,
+                }),
+            ),
             ("a", Ok(vec!["a"])),
             ("a/b/c.txt", Ok(vec!["a", "b", "c.txt"])),
             ("./a//b/", Ok(vec!["a", "b"])),

@@ -27,8 +27,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of all files together.
     pub bytes: u64,
-    /// How many times larger than in the archive an entry, or all of them, may become. Deflate
-    /// cannot pass 1,032. Below [`Limits::RATIO_FREE`] bytes the ratio does not matter.
+    /// How many times larger than in the archive an entry, or all of them, may become. Below
+    /// [`Limits::RATIO_FREE`] bytes the ratio does not matter.
     pub ratio: u64,
 }
 
@@ -48,12 +48,13 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Several times what the largest projects have, and what Lambda's largest disk holds.
+    /// Several times what the largest projects have, what Lambda's largest disk holds, and what deflate can do: a file
+    /// of zeros that is packed here can be unpacked here. What states more lies.
     fn default() -> Self {
         Self {
             entries: 300_000,
             bytes: 10 << 30,
-            ratio: 300,
+            ratio: 1_032,
         }
     }
 }
@@ -92,6 +93,13 @@ pub(crate) struct Entry {
     pub(crate) offset: u64,
 }
 
+impl Entry {
+    /// Whether it has no data at all: what most directories are.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.kind == Kind::Directory && self.compressed == 0 && self.crc == 0
+    }
+}
+
 /// All that an archive unpacks to.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -123,8 +131,13 @@ const FILE: u32 = 0o100_000;
 const DIRECTORY: u32 = 0o040_000;
 /// Longer than any path that the kernel takes.
 pub(crate) const LONGEST_TARGET: u64 = 4_096;
-/// How much of a central directory an entry may take: four times what names of 200 bytes need.
-const ENTRY_BYTES: u64 = 1 << 10;
+/// How much of a central directory an entry may take on average: a name of 160 bytes, and extra
+/// fields.
+const ENTRY_BYTES: u64 = 256;
+/// How much the targets of links may take on average over all entries: they are kept until the end.
+const TARGET_BYTES: u64 = 64;
+/// What they may take in any case.
+const TARGETS_FLOOR: u64 = 1 << 20;
 /// What even the smallest central directory may take.
 const DIRECTORY_FLOOR: u64 = 1 << 20;
 /// The systems whose entries have a mode: Unix, and macOS as some writers call it (§4.4.2.2).
@@ -193,6 +206,7 @@ impl Plan {
     fn list(&mut self, end: &End, limits: &Limits) -> Result<(), ArchiveError> {
         let mut more: Vec<u8> = Vec::new();
         let mut total: u64 = 0;
+        let mut targets: u64 = 0;
         let size = self.text.len();
         let mut fields = Fields(&self.text);
         while !fields.0.is_empty() {
@@ -222,6 +236,13 @@ impl Plan {
                     length: path.len() as u32,
                 };
                 more.extend(path.as_bytes());
+                let limit = directory_limit(limits);
+                if more.len() as u64 > limit {
+                    return Err(ArchiveError::refused(Refusal::CentralDirectory {
+                        bytes: more.len() as u64,
+                        limit,
+                    }));
+                }
                 text
             };
             total = total.saturating_add(header.bytes);
@@ -235,6 +256,19 @@ impl Plan {
             let entry = judge(&header, decoded.ends_with('/'), raw, path).map_err(refuse)?;
             if path.length == 0 && entry.kind != Kind::Directory {
                 return Err(refuse(Refusal::EmptyName));
+            }
+            if entry.kind == Kind::Link {
+                targets += entry.bytes;
+                let limit = limits
+                    .entries
+                    .saturating_mul(TARGET_BYTES)
+                    .max(TARGETS_FLOOR);
+                if targets > limit {
+                    return Err(ArchiveError::refused(Refusal::LinkTargets {
+                        bytes: targets,
+                        limit,
+                    }));
+                }
             }
             self.entries.push(entry);
         }
@@ -446,8 +480,7 @@ fn check_size(end: &End, limits: &Limits) -> Result<(), ArchiveError> {
         }));
     }
     let bytes = end.directory.end - end.directory.start;
-    let limit = limits.entries.saturating_mul(ENTRY_BYTES);
-    let limit = limit.clamp(DIRECTORY_FLOOR, u64::from(u32::MAX) / 2);
+    let limit = directory_limit(limits);
     if bytes > limit {
         return Err(ArchiveError::refused(Refusal::CentralDirectory {
             bytes,
@@ -461,6 +494,12 @@ fn check_size(end: &End, limits: &Limits) -> Result<(), ArchiveError> {
         )));
     }
     Ok(())
+}
+
+/// How large a central directory may be; and how large those names that are not in it as they are.
+fn directory_limit(limits: &Limits) -> u64 {
+    let limit = limits.entries.saturating_mul(ENTRY_BYTES);
+    limit.clamp(DIRECTORY_FLOOR, u64::from(u32::MAX) / 2)
 }
 
 fn text_at(text: &[u8], part: &[u8]) -> Text {

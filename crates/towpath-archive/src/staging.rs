@@ -59,12 +59,7 @@ impl Staging {
 
     /// Whether names that differ in case only are one name there.
     pub(crate) fn ignores_case(&self) -> bool {
-        let Some(name) = self.directory.path().file_name() else {
-            return false;
-        };
-        let other = name.to_string_lossy().replace("towpath", "TOWPATH");
-        let other = self.directory.path().with_file_name(other);
-        rustix::fs::statat(CWD, &other, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        ignores_case(self.directory.path())
     }
 
     /// Puts the tree in its place.
@@ -86,6 +81,17 @@ impl Staging {
             tracing::warn!(directory = %path.display(), %error, "a half unpacked tree could not be removed");
         }
     }
+}
+
+/// Whether names that differ in case only are one name where this directory is, whose own name has
+/// `towpath` in it.
+pub fn ignores_case(directory: &Path) -> bool {
+    let Some(name) = directory.file_name() else {
+        return false;
+    };
+    let other = name.to_string_lossy().replace("towpath", "TOWPATH");
+    let other = directory.with_file_name(other);
+    rustix::fs::statat(CWD, &other, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Makes sure that nothing is there, or an empty directory; its permissions.

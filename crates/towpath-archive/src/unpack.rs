@@ -143,13 +143,18 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
         }
         if needed > 1 {
             std::thread::scope(|scope| {
+                // Also when no thread can be started: those who are there would wait for ever.
+                let _open = self.directories.opened_at_the_end();
                 for _ in 0..needed {
                     scope.spawn(|| self.read());
                 }
                 self.make_directories();
             });
         } else {
-            self.make_directories();
+            {
+                let _open = self.directories.opened_at_the_end();
+                self.make_directories();
+            }
             self.read();
         }
         if let Some(failure) = lock(&self.failure).take() {
@@ -166,8 +171,6 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
     }
 
     fn make_directories(&self) {
-        // Opened whatever happens, or those who wait would wait for ever.
-        let _open = self.directories.opened_at_the_end();
         for (path, mode) in &self.plan.directories {
             let beneath = self.staging.beneath();
             let mode = mode.unwrap_or_else(|| beneath.usual_mode());
@@ -181,11 +184,9 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
 
     fn make_links(&self) -> Result<(), ArchiveError> {
         let links = lock(&self.links);
-        for (link, target) in links.iter() {
-            if links::leaves(&links, link) {
-                let target = shown(target);
-                return Err(ArchiveError::entry(link, Refusal::LinkLeaves { target }));
-            }
+        if let Some(link) = links::leaving(&links, self.staging.ignores_case()) {
+            let target = shown(&links[link]);
+            return Err(ArchiveError::entry(link, Refusal::LinkLeaves { target }));
         }
         for (link, target) in links.iter() {
             self.staging
@@ -257,7 +258,11 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
         let refuse = |refusal| self.plan.refuse(entry, refusal);
         let data = data(self.plan, entry, bytes).map_err(refuse)?;
         match entry.kind {
-            Kind::Directory => {}
+            Kind::Directory if entry.is_nothing() => {}
+            Kind::Directory => hands
+                .inflater
+                .inflate(entry, data, |_| Ok::<_, ArchiveError>(()))
+                .map_err(|stop| stopped(stop, refuse))?,
             Kind::Link => {
                 let mut target = Vec::new();
                 hands
@@ -353,7 +358,9 @@ impl<S: Source + ?Sized> Unpack<'_, S> {
             return Err(refuse(cut_off()).into());
         }
         check_descriptor(entry, &rest).map_err(refuse)?;
-        stream.finish().map_err(refuse)?;
+        if !entry.is_nothing() {
+            stream.finish().map_err(refuse)?;
+        }
         match out {
             Out::File(file) => file.finish().map_err(failed)?,
             Out::Target(target) if entry.kind == Kind::Link => self.note_link(entry, target)?,
@@ -633,6 +640,14 @@ pub fn read_file<S: Source + ?Sized>(
     };
     let entry = &plan.entries[index];
     let refuse = |refusal| plan.refuse(entry, refusal);
+    // Deflate may make data longer, but not by much.
+    if entry.compressed > limit + limit / 8 + (64 << 10) {
+        let detail = format!(
+            "it takes {} bytes of the archive to hold {}",
+            entry.compressed, entry.bytes
+        );
+        return Err(refuse(Refusal::corrupt(detail)).into());
+    }
     if entry.bytes > limit {
         let bytes = entry.bytes;
         return Err(refuse(Refusal::Bytes { bytes, limit }).into());

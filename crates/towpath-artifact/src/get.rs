@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client;
 use tokio_util::sync::CancellationToken;
-use towpath_archive::{Tree, read_file, unpack, unpack_contents};
+use towpath_archive::{Tree, ignores_case, read_file, unpack, unpack_contents};
 
 use crate::blocking::blocking;
 use crate::error::ArtifactError;
@@ -51,7 +51,7 @@ pub(crate) async fn overlay(
             .map_err(|error| ArtifactError::io("create a directory in", &beside, error))?;
         let upper = layer.path().join("tree");
         let (tree, contents) = unpack_contents(object, &upper, &object.unpacking())?;
-        merge::merge(&upper, &onto)?;
+        merge::merge(&upper, &onto, ignores_case(layer.path()))?;
         Ok((tree, Layer::of(object, contents)))
     })
     .await

@@ -6,17 +6,19 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use towpath_archive::{Links, leaves};
+use towpath_archive::{Links, leaving};
 
 use crate::error::ArtifactError;
 
 /// Moves all of `upper` over `lower`, which are on one file system. `upper` is empty afterwards.
 ///
+/// `folds`: whether that file system takes names that differ in case only for one.
+///
 /// Judged before anything is moved: links that stay inside each tree can lead out of both
 /// together, and a directory may meet a file.
-pub(crate) fn merge(upper: &Path, lower: &Path) -> Result<(), ArtifactError> {
+pub(crate) fn merge(upper: &Path, lower: &Path, folds: bool) -> Result<(), ArtifactError> {
     let above = Survey::of(upper)?;
-    check_links(&above, lower)?;
+    check_links(&above, lower, folds)?;
     check_kinds(upper, lower, "")?;
     move_over(upper, lower)
 }
@@ -62,14 +64,14 @@ impl Survey {
 }
 
 /// Follows the links of both trees through both.
-fn check_links(above: &Survey, lower: &Path) -> Result<(), ArtifactError> {
+fn check_links(above: &Survey, lower: &Path, folds: bool) -> Result<(), ArtifactError> {
     if above.links.is_empty() {
         return Ok(());
     }
     let mut both = Survey::of(lower)?.links;
     both.retain(|link, _| !above.others.contains(link));
     both.extend(above.links.clone());
-    match both.keys().find(|link| leaves(&both, link)) {
+    match leaving(&both, folds) {
         None => Ok(()),
         Some(link) => Err(misfit(format!(
             "the link `{link}` would then lead out of the tree"

@@ -10,7 +10,7 @@ use crate::tree::survey;
 const LIMITS: Limits = Limits {
     entries: 200,
     bytes: 8 << 20,
-    ratio: 300,
+    ratio: 1_032,
 };
 
 /// Unpacks deep in a directory that has nothing else in it, by pieces of this size: whether the

@@ -11,7 +11,7 @@ use crate::raw::{
 use crate::tree::{noise, unpack};
 
 const LIMITS: Limits = Limits {
-    entries: 50,
+    entries: 400,
     bytes: 100 << 20,
     ratio: 100,
 };
@@ -87,6 +87,8 @@ fn names_that_lead_elsewhere() {
             "has a name of 256 bytes; at most 255 are possible"),
         ("a path too long", archive(&[stored(&longer, b"x")]),
             "has a name of 3601 bytes; at most 3500 are possible"),
+        ("a path without end", archive(&[stored(&("d/".repeat(256) + "x"), b"x")]),
+            "lies 257 directories deep; at most 256 are possible"),
         ("a name that is not UTF-8", archive(&[with(good(), |entry| entry.name = b"\xC0\xAE\xC0\xAE/evil".to_vec())]),
             "has a name that is not UTF-8, though it is marked as that"),
         ("another name, for the system, not for the scanner", archive(&[with(good(), |entry| entry.extra = unicode_path("good.txt", "../evil"))]),
@@ -173,6 +175,12 @@ fn one_path_for_two_things() {
             "entry `a/` is a file, but other entries lie in it as in a directory"),
         ("a directory with data", archive(&[with(stored("a/", b"hidden"), |entry| entry.mode = 0o040_755)]),
             "entry `a/` is corrupt: it is a directory, and has data"),
+        ("a directory with data that come to nothing", archive(&[with(directory("a/"), |entry| {
+                (entry.method, entry.compressed, entry.data) = (8, 6, b"hidden".to_vec());
+            })]),
+            "entry `a/` is corrupt: its data are not deflated as they should be"),
+        ("a directory with a checksum of something", archive(&[with(directory("a/"), |entry| entry.crc = 7)]),
+            "entry `a/` is corrupt: its checksum is 00000000, not 00000007 as stated"),
         ("a device", archive(&[with(good(), |entry| entry.mode = 0o060_660)]),
             "entry `good.txt` is a device; only files, directories and links are unpacked"),
         ("a terminal", archive(&[with(good(), |entry| entry.mode = 0o020_660)]),
@@ -189,8 +197,8 @@ fn one_path_for_two_things() {
 #[test]
 #[rustfmt::skip]
 fn more_than_there_is_room_for() {
-    let many: Vec<_> = (0..51).map(|n| stored(&format!("{n}"), b"")).collect();
-    let deep = format!("{}x", "d/".repeat(50));
+    let many: Vec<_> = (0..401).map(|n| stored(&format!("{n}"), b"")).collect();
+    let deep: Vec<_> = (0..3).map(|n| stored(&format!("{n}/{}x", "d/".repeat(140)), b"x")).collect();
     let zeros = vec![0; 1 << 20];
     // As D. Fifield's: every entry has the next one's header in its data.
     let quoted = {
@@ -208,23 +216,29 @@ fn more_than_there_is_room_for() {
         entry.offset = Some(0);
         entry.data.clear();
     })]);
+    let far = "x/".repeat(1_500);
+    let links: Vec<_> = (0..350)
+        .map(|n| with(deflated(&format!("{n}"), far.as_bytes()), |entry| entry.mode = 0o120_777))
+        .collect();
     // Each alone is small enough for any ratio; together they are not.
     let swarm: Vec<_> = (0..40).map(|n| deflated(&format!("{n}"), &zeros)).collect();
     all_refused(vec![
         ("too many entries", archive(&many),
-            "it has 51 entries; at most 50 are allowed"),
-        ("too many directories", archive(&[stored(&deep, b"x")]),
-            "it has 51 entries; at most 50 are allowed"),
+            "it has 401 entries; at most 400 are allowed"),
+        ("too many directories", archive(&deep),
+            "it has 426 entries; at most 400 are allowed"),
         ("four billion entries, in zip64", ending(&[good()], |end| {
                 let wide = end.widen();
                 (wide.here, wide.entries) = (u64::from(u32::MAX), u64::from(u32::MAX));
             }),
-            "it has 4294967295 entries; at most 50 are allowed"),
+            "it has 4294967295 entries; at most 400 are allowed"),
         ("as many entries as there are numbers", ending(&[good()], |end| {
                 let wide = end.widen();
                 (wide.here, wide.entries) = (u64::MAX, u64::MAX);
             }),
-            "it has 18446744073709551615 entries; at most 50 are allowed"),
+            "it has 18446744073709551615 entries; at most 400 are allowed"),
+        ("links that take more memory than all files", archive(&links),
+            "it has links to 1050000 bytes of targets or more; at most 1048576 are kept"),
         ("too many bytes, as stated", archive(&[good(), with(deflated("vast", b"x"), |entry| entry.bytes = 200 << 20)]),
             "entry `vast` unpacks to 209715204 bytes or more; at most 104857600 are allowed"),
         ("more bytes than there are numbers", archive(&[good(), with(deflated("vast", b"x"), |entry| {

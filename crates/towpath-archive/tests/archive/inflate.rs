@@ -73,17 +73,18 @@ fn coded(
                 continue;
             }
             256 => return Ok(()),
-            _ => *LENGTHS.get(symbol - 257).ok_or("no such length")?,
+            // 286 and 287 are no lengths, and 30 and 31 no distances. Some readers refuse them; libdeflate takes
+            // them for the last ones that there are.
+            _ => LENGTHS[(symbol - 257).min(28)],
         };
         let length = base + bits.number(extra)?;
-        let symbol = distances.symbol(bits)?;
+        let symbol = distances.symbol(bits)?.min(29);
         let distance = match symbol {
             0..4 => symbol + 1,
-            4..30 => {
+            _ => {
                 let extra = symbol as u32 / 2 - 1;
                 ((2 + symbol % 2) << extra) + 1 + bits.number(extra)?
             }
-            _ => return Err("no such distance".to_owned()),
         };
         let from = out
             .len()

@@ -105,8 +105,7 @@ fn entry(archive: &[u8], at: usize) -> Result<(String, Node, usize), String> {
         0 => 0o100_000,
         kind => kind,
     };
-    if kind == 0o040_000 && size == 0 {
-        // Whatever its data are, they come to nothing.
+    if kind == 0o040_000 && (size, compressed, crc) == (0, 0, 0) {
         return Ok((name, Node::Directory, next));
     }
     let content = match method {
@@ -127,6 +126,7 @@ fn entry(archive: &[u8], at: usize) -> Result<(String, Node, usize), String> {
             },
             content,
         },
+        0o040_000 if size == 0 => Node::Directory,
         _ => return Err(format!("mode {mode:o}, of {size} bytes")),
     };
     Ok((name, node, next))

@@ -79,11 +79,7 @@ fn a_huge_sparse_file_survives_and_stays_sparse() {
     assert_eq!(packed.entries, 2);
 
     let back = here.path().join("back");
-    let limits = Limits {
-        ratio: 2_000,
-        ..Limits::default()
-    };
-    let unpacked = unpack(&bytes, &back, &limits).unwrap();
+    let unpacked = unpack(&bytes, &back, &Limits::default()).unwrap();
     assert_eq!(unpacked.bytes, LENGTH + 4);
     let file = std::fs::File::open(back.join("huge")).unwrap();
     let metadata = file.metadata().unwrap();
@@ -152,6 +148,14 @@ fn a_file_is_read_without_unpacking_the_rest() {
     }
     let error = read_file(&bytes[..], "template.yaml", 3, &Limits::default()).unwrap_err();
     assert!(matches!(error, ArchiveError::Refused { .. }), "{error}");
+    // Nothing, in two hundred thousand bytes of empty blocks.
+    let vast = with(crate::raw::deflated("vast", b""), |entry| {
+        entry.data = [0, 0, 0, 0xFF, 0xFF].repeat(40_000);
+        entry.compressed = 200_000;
+    });
+    let error = read_file(&archive(&[vast])[..], "vast", 100, &Limits::default()).unwrap_err();
+    let expected = "entry `vast` is corrupt: it takes 200000 bytes of the archive to hold 0";
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[test]
