@@ -54,6 +54,9 @@ impl Packing {
     pub const LEVEL: u8 = 5;
     /// The highest level.
     pub const HIGHEST: u8 = 12;
+    /// Goes up by one whenever the same files, at the same level, come out as other bytes than
+    /// before: what an archive with another number holds is not what would be packed now.
+    pub const FORMAT: u32 = 1;
 }
 
 impl Default for Packing {

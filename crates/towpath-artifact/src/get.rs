@@ -31,28 +31,36 @@ pub(crate) async fn fetch(
     .await
 }
 
-/// Lays an artifact over what is in `onto`: what that came to, and what it made of the artifact.
+/// Lays an artifact over what is in `onto`. Also what that made of the artifact, if `noting`.
 pub(crate) async fn overlay(
     store: &Client,
     settings: &Settings,
     location: Location<'_>,
     onto: &Path,
-) -> Result<(Tree, Layer), ArtifactError> {
+    noting: bool,
+) -> Result<(Tree, Option<Layer>), ArtifactError> {
     let occupied = std::fs::read_dir(onto).is_ok_and(|mut entries| entries.next().is_some());
     let (onto, beside) = (onto.to_owned(), beside(onto));
     reading(store, settings, location, move |object| {
+        let laid_out = |into: &Path| -> Result<(Tree, Option<Layer>), ArtifactError> {
+            let how = object.unpacking();
+            if !noting {
+                return Ok((unpack(object, into, &how)?, None));
+            }
+            let (tree, contents) = unpack_contents(object, into, &how)?;
+            Ok((tree, Some(Layer::of(object, contents))))
+        };
         if !occupied {
-            let (tree, contents) = unpack_contents(object, &onto, &object.unpacking())?;
-            return Ok((tree, Layer::of(object, contents)));
+            return laid_out(&onto);
         }
         let layer = tempfile::Builder::new()
             .prefix(".towpath-layer-")
             .tempdir_in(&beside)
             .map_err(|error| ArtifactError::io("create a directory in", &beside, error))?;
         let upper = layer.path().join("tree");
-        let (tree, contents) = unpack_contents(object, &upper, &object.unpacking())?;
+        let laid = laid_out(&upper)?;
         merge::merge(&upper, &onto, ignores_case(layer.path()))?;
-        Ok((tree, Layer::of(object, contents)))
+        Ok(laid)
     })
     .await
 }

@@ -66,8 +66,9 @@ impl Store {
         location: Location<'_>,
         onto: &Path,
     ) -> Result<Tree, ArtifactError> {
-        let overlaid = get::overlay(&self.client, &self.settings, location, onto).await;
-        overlaid.map(|(tree, _)| tree)
+        let (client, settings) = (&self.client, &self.settings);
+        let laid = get::overlay(client, settings, location, onto, false).await;
+        laid.map(|(tree, _)| tree)
     }
 
     /// The same, noting in `origins` what was unpacked. All layers of a tree have to be noted.
@@ -77,8 +78,11 @@ impl Store {
         onto: &Path,
         origins: &mut Origins,
     ) -> Result<Tree, ArtifactError> {
-        let (tree, layer) = get::overlay(&self.client, &self.settings, location, onto).await?;
-        origins.lay(layer);
+        let (client, settings) = (&self.client, &self.settings);
+        let (tree, layer) = get::overlay(client, settings, location, onto, true).await?;
+        if let Some(layer) = layer {
+            origins.lay(layer);
+        }
         Ok(tree)
     }
 

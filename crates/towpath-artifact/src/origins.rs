@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use towpath_archive::{Contents, Ledger};
 
@@ -20,6 +21,8 @@ use crate::settings::LEAST_PART;
 pub struct Origins {
     objects: Vec<Arc<At>>,
     ledger: Ledger,
+    /// Whether one of the objects could not be read any more.
+    lost: AtomicBool,
 }
 
 impl Origins {
@@ -53,6 +56,15 @@ impl Origins {
 
     pub(crate) fn object(&self, number: usize) -> &Arc<At> {
         &self.objects[number]
+    }
+
+    /// Says that an object could not be read: it was replaced, or deleted.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn are_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 }
 

@@ -23,6 +23,8 @@ use crate::settings::Settings;
 use crate::store::{Encryption, Location};
 use crate::upload::{DIGEST, Part, Payload, Unstored, Upload, has};
 
+/// How many bytes of an object are read at once, to go with those that are made here.
+const FETCHED: u64 = 1 << 20;
 const ZIP: &str = "application/zip";
 const BINARY: &str = "application/octet-stream";
 
@@ -80,10 +82,20 @@ pub(crate) async fn publish(
     encryption: &Encryption,
     origins: &Arc<Origins>,
 ) -> Result<Published, ArtifactError> {
-    let parcel = Parcel::of(source).await?;
-    let upload = parcel.upload(store, settings, location, encryption);
-    let making = Making::New(parcel, *settings, Arc::clone(origins));
-    let (version, sum) = send(upload, making).await?;
+    let parcel = Arc::new(Parcel::of(source).await?);
+    let send_with = async |origins: &Arc<Origins>| {
+        let upload = parcel.upload(store, settings, location, encryption);
+        let making = Making::New(Arc::clone(&parcel), *settings, Arc::clone(origins));
+        send(upload, making).await
+    };
+    let (version, sum) = match send_with(origins).await {
+        // All of it is here: what was unpacked from an object that has gone is still the same.
+        Err(error) if origins.are_lost() => {
+            tracing::warn!(%location, %error, "an input cannot be copied from any more: its files are packed anew");
+            send_with(&Arc::default()).await?
+        }
+        sent => sent?,
+    };
     let sha256 = (sum.copied == 0).then_some(sum.sha256);
     tracing::info!(%location, bytes = sum.bytes, copied = sum.copied, sha256, "stored an object");
     Ok(Published {
@@ -105,7 +117,7 @@ pub(crate) async fn deposit(
     prefix: &str,
     encryption: &Encryption,
 ) -> Result<Deposited, ArtifactError> {
-    let parcel = Parcel::of(source).await?;
+    let parcel = Arc::new(Parcel::of(source).await?);
     let extension = match source {
         Source::Verbatim(path) => path
             .extension()
@@ -152,9 +164,9 @@ pub(crate) async fn deposit(
 
 /// Where an upload's parts come from.
 enum Making {
-    New(Parcel, Settings, Arc<Origins>),
+    New(Arc<Parcel>, Settings, Arc<Origins>),
     /// Made before, too large to keep; it has to have this digest again.
-    Again(Parcel, Settings, String),
+    Again(Arc<Parcel>, Settings, String),
     Kept(Vec<Bytes>, Sum),
 }
 
@@ -467,15 +479,23 @@ impl Parts {
         else {
             unreachable!("what is kept is made without origins");
         };
-        let mut bytes = Vec::new();
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = give.closed() => Err(ArtifactError::GivenUp),
-                filled = origins.object(object).fill(&mut bytes, range, None) => filled,
-            }
-        })?;
-        self.put(&bytes)
+        let (give, runtime, origins) = (give.clone(), runtime.clone(), Arc::clone(origins));
+        // A little at a time: this is memory beside that of the parts.
+        for from in (range.start..range.end).step_by(FETCHED as usize) {
+            let piece = from..(from + FETCHED).min(range.end);
+            let mut bytes = Vec::new();
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = give.closed() => Err(ArtifactError::GivenUp),
+                    filled = origins.object(object).fill(&mut bytes, piece, None) => {
+                        filled.inspect_err(|_| origins.lose())
+                    }
+                }
+            })?;
+            self.put(&bytes)?;
+        }
+        Ok(())
     }
 
     /// Waits until there is memory for another part.
@@ -560,10 +580,10 @@ impl Sink for Parts {
             let Outlet::Send { origins, .. } = &self.outlet else {
                 unreachable!("what is kept is made without origins");
             };
-            let from = Arc::clone(origins.object(archive));
+            let payload = Payload::Copy(Arc::clone(origins), archive, range.clone());
             self.bytes += range.end - range.start;
             self.copied += range.end - range.start;
-            self.send(Payload::Copy(from, range), false)?;
+            self.send(payload, false)?;
         }
         Ok(())
     }

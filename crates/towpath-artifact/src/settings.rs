@@ -6,7 +6,7 @@ use towpath_archive::{Limits, Packing, Unpacking};
 
 /// What bounds memory, processors and connections. Memory does not depend on how large an archive
 /// or a file in it is: reading takes about `connections` × `segment`, writing about
-/// (`uploads` + 1) × `part`, both a few megabytes for each thread, and both about 150 bytes for
+/// (`uploads` + 1) × `part` (5 MiB more for each where unchanged parts are not copied by S3), both a few megabytes for each thread, and both about 150 bytes for
 /// every entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -81,7 +81,7 @@ impl Settings {
 
     /// What tells of an archive which settings it was packed with: those that its bytes depend on.
     pub(crate) fn mark(&self) -> String {
-        format!("1-{}", self.level)
+        format!("{}-{}", Packing::FORMAT, self.level)
     }
 
     pub(crate) fn unpacking(&self) -> Unpacking {

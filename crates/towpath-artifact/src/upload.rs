@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::ArtifactError;
+use crate::origins::Origins;
 use crate::request::At;
 use crate::store::{Answer, Encryption, Kind, Location, Place};
 
@@ -29,6 +30,11 @@ const UPLOAD: &str = "towpath-upload";
 /// What a request for a part gets at least, and how fast it has to be beyond that.
 const LEAST_TIME: Duration = Duration::from_mins(1);
 const LEAST_BYTES_PER_SECOND: u64 = 128 << 10;
+/// What S3 may take to put parts together: several minutes, it says.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
+const COMPLETION: Duration = Duration::from_mins(6);
+/// How long parts under way may still take when the upload has failed.
+const LINGERING: Duration = Duration::from_secs(10);
 
 /// The next bytes of an object.
 pub(crate) struct Part {
@@ -42,8 +48,8 @@ pub(crate) struct Part {
 /// What a part consists of.
 pub(crate) enum Payload {
     Bytes(Bytes),
-    /// This range of an object that the store has.
-    Copy(Arc<At>, Range<u64>),
+    /// This range of an object, by its number, that the store has.
+    Copy(Arc<Origins>, usize, Range<u64>),
 }
 
 /// An object to be.
@@ -64,6 +70,13 @@ pub(crate) enum Unstored {
     Failed(ArtifactError),
     /// No last part came: whoever makes them knows why.
     Incomplete,
+}
+
+/// Why a part was not copied.
+enum Uncopied {
+    /// The object could not be read.
+    Lost(ArtifactError),
+    Unsent(ArtifactError),
 }
 
 impl From<ArtifactError> for Unstored {
@@ -137,6 +150,8 @@ impl Upload {
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(key)
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .customize()
+            .config_override(time_for(0))
             .send()
             .await
             .map_err(|error| self.failed(Answer::of(error)))?;
@@ -165,7 +180,17 @@ impl Upload {
     ) -> Result<CompletedPart, ArtifactError> {
         match payload {
             Payload::Bytes(bytes) => self.sent(id, number, bytes).await,
-            Payload::Copy(from, range) => self.copied(id, number, &from, range).await,
+            Payload::Copy(origins, object, range) => {
+                let copied = self.copied(id, number, origins.object(object), range).await;
+                // What the upload itself lacks is in another error's name.
+                copied.map_err(|error| match error {
+                    Uncopied::Lost(error) => {
+                        origins.lose();
+                        error
+                    }
+                    Uncopied::Unsent(error) => error,
+                })
+            }
         }
     }
 
@@ -176,7 +201,7 @@ impl Upload {
         number: i32,
         from: &At,
         range: Range<u64>,
-    ) -> Result<CompletedPart, ArtifactError> {
+    ) -> Result<CompletedPart, Uncopied> {
         let (source, etag) = from.to_be_copied();
         let length = range.end - range.start;
         let copied = self
@@ -204,15 +229,20 @@ impl Upload {
                     .set_checksum_crc32(checksum.flatten())
                     .build())
             }
-            Err(answer) if answer.kind == Kind::Replaced => Err(answer.reading(from.location())),
+            Err(answer) if answer.kind == Kind::Replaced => {
+                Err(Uncopied::Lost(answer.reading(from.location())))
+            }
             Err(answer) => {
                 tracing::info!(
                     from = %from.location(), to = %self.place.location(), reason = answer.detail,
                     "a part could not be copied in the store: it is read and sent"
                 );
                 let mut bytes = Vec::new();
-                from.fill(&mut bytes, range, None).await?;
-                self.sent(id, number, bytes.into()).await
+                from.fill(&mut bytes, range, None)
+                    .await
+                    .map_err(Uncopied::Lost)?;
+                let sent = self.sent(id, number, bytes.into()).await;
+                sent.map_err(Uncopied::Unsent)
             }
         }
     }
@@ -264,6 +294,11 @@ impl Pending {
     ) -> Result<Vec<CompletedPart>, Unstored> {
         let mut under_way = JoinSet::new();
         let sent = self.send_by(&mut under_way, first, parts).await;
+        if sent.is_err() {
+            // A part that arrives after the abort would stay.
+            let ends = async { while under_way.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(LINGERING, ends).await;
+        }
         under_way.shutdown().await;
         let mut completed = sent?;
         completed.sort_by_key(CompletedPart::part_number);
@@ -323,6 +358,8 @@ impl Pending {
             .key(&upload.place.key)
             .upload_id(&*self.id)
             .multipart_upload(parts)
+            .customize()
+            .config_override(at_most(COMPLETION))
             .send()
             .await;
         let answer = match answer {
@@ -370,6 +407,8 @@ async fn abort(upload: &Upload, id: &str) {
         .bucket(&upload.place.bucket)
         .key(&upload.place.key)
         .upload_id(id)
+        .customize()
+        .config_override(time_for(0))
         .send()
         .await;
     if let Err(error) = aborted {
@@ -400,6 +439,8 @@ pub(crate) async fn has(
         .head_object()
         .bucket(location.bucket)
         .key(location.key)
+        .customize()
+        .config_override(time_for(0))
         .send()
         .await;
     match head {
@@ -428,7 +469,10 @@ fn joined(
 
 /// A bound on one attempt to send so many bytes: a connection may have died unnoticed.
 fn time_for(bytes: usize) -> aws_sdk_s3::config::Builder {
-    let time = LEAST_TIME + Duration::from_secs(bytes as u64 / LEAST_BYTES_PER_SECOND);
+    at_most(LEAST_TIME + Duration::from_secs(bytes as u64 / LEAST_BYTES_PER_SECOND))
+}
+
+fn at_most(time: Duration) -> aws_sdk_s3::config::Builder {
     Config::builder().timeout_config(
         TimeoutConfig::builder()
             .operation_attempt_timeout(time)

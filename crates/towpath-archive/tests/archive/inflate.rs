@@ -79,12 +79,11 @@ fn coded(
         };
         let length = base + bits.number(extra)?;
         let symbol = distances.symbol(bits)?.min(29);
-        let distance = match symbol {
-            0..4 => symbol + 1,
-            _ => {
-                let extra = symbol as u32 / 2 - 1;
-                ((2 + symbol % 2) << extra) + 1 + bits.number(extra)?
-            }
+        let distance = if symbol < 4 {
+            symbol + 1
+        } else {
+            let extra = symbol as u32 / 2 - 1;
+            ((2 + symbol % 2) << extra) + 1 + bits.number(extra)?
         };
         let from = out
             .len()

@@ -156,6 +156,11 @@ impl Server {
             .insert(path.to_owned(), stored);
     }
 
+    /// Takes an object away.
+    pub(crate) fn forget(&self, path: &str) {
+        self.state.objects.lock().unwrap().remove(path);
+    }
+
     pub(crate) fn object(&self, path: &str) -> Option<Vec<u8>> {
         let objects = self.state.objects.lock().unwrap();
         objects.get(path).map(|object| object.body.clone())
@@ -373,7 +378,12 @@ impl State {
             "UploadPartCopy" => {
                 let source = format!("/{}", request.header("x-amz-copy-source").unwrap());
                 let objects = self.objects.lock().unwrap();
-                let object = &objects[&source];
+                let Some(object) = objects
+                    .get(&source.replace("%20", " "))
+                    .or(objects.get(&source))
+                else {
+                    return error(404, "NoSuchKey", "The specified key does not exist.");
+                };
                 if request.header("x-amz-copy-source-if-match") != Some(&etag(&object.body)) {
                     return error(412, "PreconditionFailed", "The object is another one now");
                 }
