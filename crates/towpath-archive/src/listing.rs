@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ArchiveError;
 use crate::links::{self, Links};
+use crate::plan::Limits;
 
 /// What will be an archive.
 #[derive(Debug)]
@@ -126,6 +127,7 @@ fn file_at(at: Option<PathBuf>, metadata: &Metadata) -> What {
 fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
     let mut items = Vec::new();
     let mut links = Links::new();
+    let (mut nodes, mut bytes) = (0, 0_u64);
     // A directory is an entry only if nothing follows that lies in it.
     let mut last_directory: Option<(PathBuf, String)> = None;
     let empty = |(_, name)| Item {
@@ -135,6 +137,7 @@ fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
     for entry in walkdir::WalkDir::new(directory).min_depth(1) {
         let entry = entry.map_err(|error| walk_failed(directory, error))?;
         let path = entry.path();
+        nodes += 1;
         if let Some(last) = last_directory.take()
             && path.parent() != Some(&last.0)
         {
@@ -152,6 +155,7 @@ fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
         } else if kind.is_file() {
             let metadata = fs::symlink_metadata(path)
                 .map_err(|error| ArchiveError::io("read", path, error))?;
+            bytes = bytes.saturating_add(metadata.len());
             file_at(None, &metadata)
         } else {
             let what = if kind.is_socket() {
@@ -166,6 +170,9 @@ fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
         items.push(Item { name, what });
     }
     items.extend(last_directory.map(empty));
+    if let Some(reason) = too_much(nodes, bytes) {
+        return Err(unpackable(directory, reason));
+    }
     if let Some(link) = links::leaving(&links, false) {
         return Err(unpackable(
             &directory.join(link),
@@ -174,6 +181,23 @@ fn list(directory: &Path) -> Result<Vec<Item>, ArchiveError> {
     }
     items.sort_unstable_by(|one, two| one.name.cmp(&two.name));
     Ok(items)
+}
+
+/// Why so many files, directories and links, or so many bytes, could not be unpacked again.
+fn too_much(nodes: u64, bytes: u64) -> Option<String> {
+    let limits = Limits::default();
+    if nodes > limits.entries {
+        return Some(format!(
+            "it has {nodes} files, directories and links; at most {} can be unpacked again",
+            limits.entries
+        ));
+    }
+    (bytes > limits.bytes).then(|| {
+        format!(
+            "its files are {bytes} bytes; at most {} can be unpacked again",
+            limits.bytes
+        )
+    })
 }
 
 fn walk_failed(directory: &Path, error: walkdir::Error) -> ArchiveError {
@@ -211,5 +235,36 @@ pub(crate) fn unpackable(path: &Path, reason: impl Into<String>) -> ArchiveError
     ArchiveError::Unpackable {
         path: path.to_owned(),
         reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_to_be_unpacked_again_is_too_much() {
+        for (nodes, bytes, part) in [
+            (300_000, 10 << 30, None),
+            (
+                300_001,
+                0,
+                Some("it has 300001 files, directories and links"),
+            ),
+            (1, (10 << 30) + 1, Some("its files are 10737418241 bytes")),
+        ] {
+            let said = too_much(nodes, bytes);
+            assert_eq!(said.is_some(), part.is_some(), "{said:?}");
+            assert!(said.unwrap_or_default().contains(part.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn a_tree_that_is_too_large_is_refused_before_it_is_read() {
+        let here = tempfile::tempdir().unwrap();
+        let vast = fs::File::create(here.path().join("vast")).unwrap();
+        vast.set_len(11 << 30).unwrap();
+        let error = Listing::of_directory(here.path()).unwrap_err();
+        assert!(error.to_string().contains("its files are"), "{error}");
     }
 }
