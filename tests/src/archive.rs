@@ -76,16 +76,25 @@ pub fn zip(entries: &[Entry]) -> Vec<u8> {
     archive
 }
 
-/// An archive of one file that is `megabytes` of zeros, deflated.
-pub fn bomb(megabytes: usize) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("zeros", SimpleFileOptions::default())
+/// An archive of `files` files, each of which is `megabytes` of zeros, deflated.
+pub fn bomb(files: usize, megabytes: usize) -> Vec<u8> {
+    let mut one = ZipWriter::new(Cursor::new(Vec::new()));
+    one.start_file("zeros", SimpleFileOptions::default())
         .expect("a name of a file");
     let zeros = vec![0; 1024 * 1024];
     for _ in 0..megabytes {
-        zip.write_all(&zeros).expect("memory takes all");
+        one.write_all(&zeros).expect("memory takes all");
     }
-    zip.finish().expect("memory takes all").into_inner()
+    let mut one = one.finish_into_readable().expect("memory takes all");
+    let mut all = ZipWriter::new(Cursor::new(Vec::new()));
+    for file in 0..files {
+        all.raw_copy_file_rename(
+            one.by_index_raw(0).expect("one file"),
+            format!("zeros-{file}"),
+        )
+        .expect("memory takes all");
+    }
+    all.finish().expect("memory takes all").into_inner()
 }
 
 /// The content of one file of an archive.
