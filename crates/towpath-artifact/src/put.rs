@@ -557,6 +557,8 @@ impl Sink for Parts {
             }
             if self.part.is_empty() {
                 self.begin()?;
+                // Grown by doubling, it could come to twice as much. What is not written to is not there.
+                self.part.reserve_exact(self.size);
             }
             let (now, later) = bytes.split_at(bytes.len().min(self.size - self.part.len()));
             self.part.extend_from_slice(now);

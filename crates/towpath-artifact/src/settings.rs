@@ -6,8 +6,8 @@ use towpath_archive::{Limits, Packing, Unpacking};
 
 /// What bounds memory, processors and connections. Memory does not depend on how large an archive
 /// or a file in it is: reading takes about `connections` × `segment`, writing about
-/// (`uploads` + 1) × `part` (5 MiB more for each where unchanged parts are not copied by S3), both a few megabytes for each thread, and both about 150 bytes for
-/// every entry.
+/// (`uploads` + 1) × `part` (5 MiB more for each where unchanged parts are not copied by S3), both
+/// a few megabytes for each thread, and both about 150 bytes for every entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How many threads inflate or deflate.
@@ -48,7 +48,7 @@ impl Settings {
         let (connections, segment, uploads, part) = match megabytes {
             0..512 => (3, 512 * KIB, 2, LEAST_PART),
             512..MEGABYTES_OF_A_PROCESSOR => (6, 1024 * KIB, 3, LEAST_PART),
-            MEGABYTES_OF_A_PROCESSOR..7_076 => (12, 1024 * KIB, 4, 8 << 20),
+            MEGABYTES_OF_A_PROCESSOR..7_076 => (12, 1024 * KIB, 4, LEAST_PART),
             _ => (16, 2048 * KIB, 8, 8 << 20),
         };
         Self {
@@ -111,9 +111,9 @@ mod tests {
             (0, 1, 3, 2, 15),
             (128, 1, 3, 2, 15),
             (1_000, 1, 6, 6, 20),
-            (1_769, 1, 12, 12, 40),
-            (1_770, 2, 12, 12, 40),
-            (3_538, 2, 12, 12, 40),
+            (1_769, 1, 12, 12, 25),
+            (1_770, 2, 12, 12, 25),
+            (3_538, 2, 12, 12, 25),
             (10_240, 6, 16, 32, 72),
         ] {
             let settings = Settings::for_memory(megabytes);

@@ -39,6 +39,12 @@ const MEMORY: &str = "3538";
 /// The least that Lambda gives.
 const LITTLE_MEMORY: &str = "128";
 
+/// The environment that `template.yaml` gives all functions.
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+];
+
 /// How it is to be measured.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
@@ -262,7 +268,7 @@ impl Bench {
         let mut get = own(&["get", &server.endpoint(), "counted"]);
         get.arg(home.join("tree")).arg(MEMORY);
         let mut put = own(&["put", &server.endpoint(), "stored"]);
-        put.arg(&fixture.tree).arg(MEMORY);
+        put.arg(&fixture.tree).arg(MEMORY).envs(ENVIRONMENT);
         let beside = meter::bytes_beside(&get, &home, scratch)?
             .zip(meter::bytes_beside(&put, &home, scratch)?)
             .map(|(get, put)| get + put);
@@ -287,7 +293,7 @@ impl Bench {
             for (name, memory) in [(OURS, MEMORY), ("with 128 MB", LITTLE_MEMORY)] {
                 let into = self.fresh("fetched-")?;
                 let mut get = own(&["get", &server.endpoint(), "object"]);
-                get.arg(&into).arg(memory);
+                get.arg(&into).arg(memory).envs(ENVIRONMENT);
                 rounds.entry(name).or_default().push(meter::measure(&get)?);
                 fs::remove_dir_all(into)?;
             }
@@ -339,7 +345,7 @@ impl Bench {
         let mut rounds = Rounds::new();
         for _ in 0..self.rounds(3) {
             let mut put = own(&["put", &server.endpoint(), "object"]);
-            put.arg(&fixture.tree).arg(MEMORY);
+            put.arg(&fixture.tree).arg(MEMORY).envs(ENVIRONMENT);
             rounds.entry(OURS).or_default().push(meter::measure(&put)?);
             let stored = server.taken("/bench/object");
             ensure!(stored > 0, "nothing was stored");
