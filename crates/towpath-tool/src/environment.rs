@@ -72,6 +72,8 @@ pub const PASSED: &[&str] = &[
     "NPM_CONFIG_CAFILE",
     "YARN_REGISTRY",
     "YARN_NPM_REGISTRY_SERVER",
+    "COREPACK_NPM_REGISTRY",
+    "npm_config_nodedir",
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
     "PIP_FIND_LINKS",
@@ -81,6 +83,8 @@ pub const PASSED: &[&str] = &[
     "PIP_CONFIG_FILE",
     "UV_INDEX_URL",
     "UV_DEFAULT_INDEX",
+    "UV_FIND_LINKS",
+    "UV_NO_INDEX",
     "GOPROXY",
     "GOPRIVATE",
     "GONOPROXY",
@@ -130,6 +134,9 @@ pub(crate) fn build(
             .iter()
             .map(|(name, value)| (name.into(), value.into())),
     );
+    // A second copy of every package that Yarn fetches is of use only where there is a next time.
+    let is_lasting = host.contains_key(OsStr::new(TOOL_CACHE));
+    environment.insert("YARN_ENABLE_MIRROR".into(), is_lasting.to_string().into());
     environment.insert(RUN.into(), run.into());
     environment.extend(command.environment.clone());
     if !command.search.is_empty()
@@ -137,6 +144,19 @@ pub(crate) fn build(
     {
         *path = in_front(&command.search, path);
     }
+    environment
+}
+
+/// What a program of the machine itself needs to start, outside of any job.
+pub(crate) fn outside_of_jobs(host: &BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+    let mut environment: BTreeMap<OsString, OsString> = ["PATH", "LD_LIBRARY_PATH"]
+        .iter()
+        .filter_map(|name| Some(((*name).into(), host.get(OsStr::new(name))?.clone())))
+        .collect();
+    environment
+        .entry("PATH".into())
+        .or_insert_with(|| DEFAULT_PATH.into());
+    environment.extend(locators(host));
     environment
 }
 
@@ -177,6 +197,7 @@ fn places(workspace: &Workspace, caches: &Path) -> impl Iterator<Item = (&'stati
         ("npm_config_cache", caches.join("npm")),
         ("PNPM_HOME", home.join(".local/share/pnpm")),
         ("YARN_CACHE_FOLDER", caches.join("yarn")),
+        ("YARN_GLOBAL_FOLDER", caches.join("yarn-berry")),
         ("COREPACK_HOME", caches.join("corepack")),
         ("CYPRESS_CACHE_FOLDER", caches.join("cypress")),
         ("PIP_CACHE_DIR", caches.join("pip")),
@@ -201,6 +222,8 @@ const HABITS: &[(&str, &str)] = &[
     ("npm_config_fund", "false"),
     ("npm_config_update_notifier", "false"),
     ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
+    // Since pnpm 11 a script is preceded by another installation, unless this says that there has been one.
+    ("pnpm_config_verify_deps_before_run", "false"),
     ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
     ("PIP_NO_INPUT", "1"),
     ("PIP_ROOT_USER_ACTION", "ignore"),

@@ -15,6 +15,7 @@
 pub mod command;
 pub mod environment;
 mod error;
+pub mod installed;
 mod output;
 mod run;
 mod seal;

@@ -7,14 +7,14 @@
 //! A `runner` (`npm`, `make` or `command`) leaves no choice: `command` takes the task for the text of a shell command.
 //!
 //! Python packages that `install-deps` put into [`PYTHON_PACKAGES`] are on `PYTHONPATH`, and their programs on
-//! `PATH`.
+//! `PATH`. What else it installed is [restored](crate::installed).
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::Command;
+use crate::{Command, installed};
 
 /// Where `install-deps` puts Python packages, below the project's directory. The dot keeps test collectors out.
 pub const PYTHON_PACKAGES: &str = ".python-packages";
@@ -65,6 +65,9 @@ pub enum TaskError {
         /// What the system said; part of the text already.
         source: io::Error,
     },
+    /// What was installed for the task does not work here.
+    #[error(transparent)]
+    Installed(#[from] installed::InstalledError),
     /// `package.json` is not what it should be.
     #[error("`{path}` is not a package manifest: {reason}")]
     Manifest {
@@ -89,7 +92,7 @@ pub fn detect(directory: &Path, runner: Option<&str>, task: &str) -> Result<Comm
         None => (true, true, "package.json and no makefile"),
         Some("npm") => (true, false, "package.json"),
         Some("make") => (false, true, "makefile"),
-        Some("command") => return Ok(with_packages(Command::shell(task, directory))),
+        Some("command") => return with_packages(Command::shell(task, directory)),
         Some(runner) => {
             return Err(TaskError::UnknownRunner {
                 runner: runner.to_owned(),
@@ -114,10 +117,10 @@ pub fn detect(directory: &Path, runner: Option<&str>, task: &str) -> Result<Comm
         .iter()
         .find(|candidate| candidate.tasks.iter().any(|known| known == task))
     {
-        Some(candidate) => Ok(with_packages(candidate.command(directory, task))),
+        Some(candidate) => with_packages(candidate.command(directory, task)),
         // An included file or a pattern rule may have it: make knows, when it is what was asked for.
         None if runner == Some("make") && candidates[0].is_incomplete => {
-            Ok(with_packages(candidates[0].command(directory, task)))
+            with_packages(candidates[0].command(directory, task))
         }
         None => Err(unknown(task, &candidates)),
     }
@@ -162,13 +165,13 @@ fn unknown(task: &str, candidates: &[Candidate]) -> TaskError {
     }
 }
 
-fn with_packages(mut command: Command) -> Command {
+fn with_packages(mut command: Command) -> Result<Command, TaskError> {
     let packages = command.directory.join(PYTHON_PACKAGES);
     if packages.is_dir() {
         command.search.push(packages.join("bin"));
         command = command.env("PYTHONPATH", packages);
     }
-    command
+    Ok(installed::restore(command)?)
 }
 
 fn read(path: &Path) -> Result<Option<String>, TaskError> {

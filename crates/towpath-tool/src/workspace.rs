@@ -88,6 +88,24 @@ impl Workspace {
         self.root.join("work").join(name)
     }
 
+    /// The directories from `directory` upwards that belong to a job: none above those in its workspace. Outside of a
+    /// workspace, `directory` alone.
+    pub(crate) fn trees_around(directory: &Path) -> Vec<PathBuf> {
+        let is_workspace = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(is_workspace_name) && path.join(LOCK).is_file()
+        };
+        let mut trees = Vec::new();
+        for ancestor in directory.ancestors() {
+            if ancestor.parent().is_some_and(is_workspace) {
+                return trees; // this one holds the job's trees
+            }
+            trees.push(ancestor.to_owned());
+        }
+        trees.truncate(1);
+        trees
+    }
+
     /// Removes the workspace on a thread that may block: a dependency tree has many files.
     pub async fn close(self) -> io::Result<()> {
         tokio::task::spawn_blocking(move || {

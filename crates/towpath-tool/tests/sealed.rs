@@ -142,8 +142,8 @@ fn the_environment_is_what_is_allowed_and_what_was_asked_for() {
             GIT_CONFIG_GLOBAL GIT_TERMINAL_PROMPT GOCACHE GOMODCACHE GOPATH HOME LANG PATH PIP_CACHE_DIR \
             PIP_DISABLE_PIP_VERSION_CHECK PIP_NO_INPUT PIP_ROOT_USER_ACTION PNPM_HOME POETRY_CACHE_DIR PWD \
             PYTHONUSERBASE TMPDIR TOWPATH_TOOL_RUN UV_CACHE_DIR XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME \
-            XDG_STATE_HOME YARN_CACHE_FOLDER https_proxy npm_config_audit npm_config_cache npm_config_fund \
-            npm_config_update_notifier";
+            XDG_STATE_HOME YARN_CACHE_FOLDER YARN_ENABLE_MIRROR YARN_GLOBAL_FOLDER https_proxy npm_config_audit \
+            npm_config_cache npm_config_fund npm_config_update_notifier pnpm_config_verify_deps_before_run";
             let shells_own = ["_", "SHLVL", "OLDPWD"]; // some shells set these
             let names: Vec<_> = names
                 .into_iter()
