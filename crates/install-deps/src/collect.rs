@@ -6,19 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::InstallError;
+use towpath_tool::{
+    installed::{CARGO_HOME, GO_MODULES, MAVEN_REPOSITORY, VIRTUAL_ENVIRONMENT},
+    task::PYTHON_PACKAGES,
+};
+
+use crate::{InstallError, Manager};
 
 /// The paths of a tree before the installation, relative to its root.
 #[derive(Debug)]
 pub(crate) struct Before(BTreeSet<PathBuf>);
 
 impl Before {
-    /// Lists `root`, but for `destination`: whatever the installation puts there is its own, also where the source
-    /// had something.
-    pub(crate) fn list(root: &Path, destination: &Path) -> Result<Self, InstallError> {
+    /// Lists `root`.
+    pub(crate) fn list(root: &Path) -> Result<Self, InstallError> {
         let mut paths = BTreeSet::new();
-        let entries = walkdir::WalkDir::new(root).min_depth(1).into_iter();
-        for entry in entries.filter_entry(|entry| entry.path() != destination) {
+        for entry in walkdir::WalkDir::new(root).min_depth(1) {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(root).to_owned();
                 InstallError::Tree {
@@ -93,26 +96,73 @@ pub(crate) fn size(root: &Path) -> u64 {
         .sum()
 }
 
-/// How many packages an installation has left in `destination`.
-///
-/// npm keeps a list of its own; pip leaves a `.dist-info` directory for each.
-pub(crate) fn packages(destination: &Path) -> usize {
-    if let Ok(list) = fs::read(destination.join(".package-lock.json")) {
-        let list: serde_json::Value = serde_json::from_slice(&list).unwrap_or_default();
-        let paths = list["packages"]
-            .as_object()
-            .into_iter()
-            .flat_map(serde_json::Map::keys);
-        return paths.filter(|path| path.contains("node_modules/")).count();
+/// How many packages a manager has left in the directory that it ran in, by what it leaves for each.
+pub(crate) fn packages(manager: Manager, directory: &Path) -> usize {
+    let modules = directory.join("node_modules");
+    match manager {
+        Manager::Npm => listed_by_npm(&modules),
+        Manager::YarnClassic => modules_in(&modules),
+        // What is unplugged is in the cache, too.
+        Manager::Yarn if modules.is_dir() => modules_in(&modules),
+        Manager::Yarn => ending(&directory.join(".yarn/cache"), ".zip"),
+        // Beside the packages lie a directory of links and a lock file.
+        Manager::Pnpm => entries(&modules.join(".pnpm"))
+            .filter(|name| name != "node_modules" && name != "lock.yaml")
+            .count(),
+        Manager::Pip => ending(&directory.join(PYTHON_PACKAGES), ".dist-info"),
+        Manager::Uv | Manager::Poetry => {
+            let libraries = directory.join(VIRTUAL_ENVIRONMENT).join("lib");
+            entries(&libraries)
+                .map(|python| ending(&libraries.join(python).join("site-packages"), ".dist-info"))
+                .sum()
+        }
+        Manager::Cargo => entries(&directory.join(CARGO_HOME).join("vendor")).count(),
+        Manager::Go => walked(&directory.join(GO_MODULES), ".zip"),
+        Manager::Maven => walked(&directory.join(MAVEN_REPOSITORY), ".jar"),
     }
-    let entries = fs::read_dir(destination).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "dist-info")
+}
+
+/// npm keeps a list of its own.
+fn listed_by_npm(modules: &Path) -> usize {
+    let list = fs::read(modules.join(".package-lock.json")).unwrap_or_default();
+    let list: serde_json::Value = serde_json::from_slice(&list).unwrap_or_default();
+    let paths = list["packages"]
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys);
+    paths.filter(|path| path.contains("node_modules/")).count()
+}
+
+/// Packages in a `node_modules`, and in those of the packages.
+fn modules_in(modules: &Path) -> usize {
+    let names = entries(modules).filter(|name| !name.starts_with('.'));
+    names
+        .map(|name| {
+            let path = modules.join(&name);
+            if name.starts_with('@') {
+                return modules_in(&path);
+            }
+            1 + modules_in(&path.join("node_modules"))
         })
+        .sum()
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = String> + use<> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+fn ending(directory: &Path, end: &str) -> usize {
+    entries(directory)
+        .filter(|name| name.ends_with(end))
+        .count()
+}
+
+fn walked(directory: &Path, end: &str) -> usize {
+    walkdir::WalkDir::new(directory)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(end))
         .count()
 }
 
@@ -161,8 +211,8 @@ mod tests {
             "node_modules/old/o.js",
         ]);
         let root = source.path();
-        let before = Before::list(root, &root.join("node_modules")).unwrap();
         fs::remove_dir_all(root.join("node_modules")).unwrap();
+        let before = Before::list(root).unwrap();
         add(
             root,
             &[
@@ -201,7 +251,7 @@ mod tests {
     #[test]
     fn nothing_added_is_an_empty_tree() {
         let source = tree(&["package.json"]);
-        let before = Before::list(source.path(), &source.path().join("node_modules")).unwrap();
+        let before = Before::list(source.path()).unwrap();
         let into = source.path().with_extension("added");
         before.move_added(source.path(), &into).unwrap();
         assert_eq!(listed(&into), [""; 0]);
@@ -211,26 +261,98 @@ mod tests {
     #[test]
     fn packages_are_counted_by_what_each_manager_leaves() {
         let list = r#"{"packages": {"node_modules/a": {}, "node_modules/a/node_modules/b": {}, "packages/own": {}}}"#;
-        for (files, expected) in [
-            (&[(".package-lock.json", list), ("a/a.js", "")][..], 2),
-            (&[(".package-lock.json", "broken")], 0),
+        for (manager, files, expected) in [
             (
+                Manager::Npm,
                 &[
-                    ("six-1.0.dist-info/METADATA", ""),
-                    ("six.py", ""),
-                    ("bin/x", ""),
+                    ("node_modules/.package-lock.json", list),
+                    ("node_modules/a/a.js", ""),
+                ][..],
+                2,
+            ),
+            (
+                Manager::Npm,
+                &[("node_modules/.package-lock.json", "broken")],
+                0,
+            ),
+            (
+                Manager::YarnClassic,
+                &[
+                    ("node_modules/.bin/a", ""),
+                    ("node_modules/a/node_modules/b/b.js", ""),
+                    ("node_modules/@s/c/c.js", ""),
+                ],
+                3,
+            ),
+            (
+                Manager::Pnpm,
+                &[
+                    ("node_modules/.pnpm/a@1.0.0/node_modules/a/a.js", ""),
+                    ("node_modules/.pnpm/node_modules/a", ""),
+                    ("node_modules/.pnpm/lock.yaml", ""),
                 ],
                 1,
             ),
-            (&[], 0),
+            (
+                Manager::Yarn,
+                &[
+                    (".yarn/cache/a-npm-1.zip", ""),
+                    (".yarn/cache/.gitignore", ""),
+                    (".pnp.cjs", ""),
+                ],
+                1,
+            ),
+            (
+                Manager::Pip,
+                &[
+                    (".python-packages/six-1.0.dist-info/METADATA", ""),
+                    (".python-packages/six.py", ""),
+                    (".python-packages/bin/x", ""),
+                ],
+                1,
+            ),
+            (
+                Manager::Uv,
+                &[(
+                    ".venv/lib/python3.11/site-packages/six-1.0.dist-info/METADATA",
+                    "",
+                )],
+                1,
+            ),
+            (
+                Manager::Cargo,
+                &[
+                    (".cargo-home/config.toml", ""),
+                    (".cargo-home/vendor/a-1.0.0/Cargo.toml", ""),
+                ],
+                1,
+            ),
+            (
+                Manager::Go,
+                &[(".go-modules/cache/download/a/@v/v1.zip", "")],
+                1,
+            ),
+            (
+                Manager::Maven,
+                &[
+                    (".m2-repository/a/1/a.jar", ""),
+                    (".m2-repository/a/1/a.pom", ""),
+                ],
+                1,
+            ),
+            (Manager::Maven, &[], 0),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for (name, text) in files {
                 add(directory.path(), &[name]);
                 fs::write(directory.path().join(name), text).unwrap();
             }
-            assert_eq!(packages(directory.path()), expected, "{files:?}");
+            assert_eq!(
+                packages(manager, directory.path()),
+                expected,
+                "{manager} {files:?}"
+            );
         }
-        assert_eq!(packages(Path::new("/nowhere")), 0);
+        assert_eq!(packages(Manager::Npm, Path::new("/nowhere")), 0);
     }
 }

@@ -1,255 +1,384 @@
-//! Which package manager installs a directory, and how: decided from the names of the files in it.
+//! Which package manager installs a directory: decided from the files in it.
+//!
+//! A lock file decides; beside it has to be the manifest that it belongs to. Without a lock file, what the manifest
+//! says of itself decides (`packageManager` of package.json, the tables of pyproject.toml), and then its name.
 
-use std::{collections::BTreeSet, fmt, path::Path};
+mod error;
+#[cfg(test)]
+mod tests;
 
-use towpath_tool::{Command, task::PYTHON_PACKAGES};
+use crate::{Facts, Manager};
 
-use crate::Parameters;
+pub use error::DetectError;
 
-/// A package manager.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Manager {
-    /// npm, for Node.
-    Npm,
-    /// pip, for Python.
-    Pip,
-}
-
-impl fmt::Display for Manager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Npm => "npm",
-            Self::Pip => "pip",
-        })
-    }
-}
-
-/// What is to be done.
+/// How a directory is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
-    /// `npm ci`: exactly what the lock file says.
-    NpmCi {
-        /// The lock file.
-        lock: String,
-    },
-    /// `npm install`: no lock file, so whatever fits the manifest today.
-    NpmInstall,
-    /// `pip install` of these files together.
-    Pip {
-        /// `requirements*.txt`, sorted.
-        requirements: Vec<String>,
-    },
+pub struct Recipe {
+    /// By whom.
+    pub manager: Manager,
+    /// What says exactly which versions.
+    pub lock: Option<String>,
+    /// What says what is wanted: one file, but for pip.
+    pub manifests: Vec<String>,
+    /// The version of the manager that the project asks for.
+    pub version: Option<String>,
+    /// The program that the project brings along: Yarn's `yarnPath`.
+    pub program: Option<String>,
+    /// What was found that led to it.
+    pub reason: String,
+    /// What the reader should know although it did not fail.
+    pub warning: Option<String>,
 }
 
-/// Why no plan could be made. Each is a fault in the pipeline's or the project's setup.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DetectError {
-    /// `dir` is not in the source.
-    #[error("the source has no directory `{directory}`")]
-    NoDirectory {
-        /// As given.
-        directory: String,
-    },
-    /// Nothing that could be installed.
-    #[error("found nothing to install in {directory}: no {sought}")]
-    Nothing {
-        /// As shown to people.
-        directory: String,
-        /// What was looked for.
-        sought: String,
-        /// Directories of the source where there is something.
-        elsewhere: Vec<String>,
-    },
-    /// Both managers have a file there.
-    #[error("{directory} has both {npm} and {pip}, so it could be npm or pip")]
-    Conflict {
-        /// As shown to people.
-        directory: String,
-        /// npm's file.
-        npm: String,
-        /// pip's file.
-        pip: String,
-    },
-    /// A lock file beside npm's: it is not clear which of the two holds the truth.
-    #[error("{directory} has two lock files, {lock} and {other}")]
-    TwoLocks {
-        /// As shown to people.
-        directory: String,
-        /// npm's.
-        lock: String,
-        /// The other manager's.
-        other: String,
-    },
-    /// A lock file that would be ignored.
-    #[error("{directory} has {lock}, which {other} reads and install-deps does not")]
-    ForeignLock {
-        /// As shown to people.
-        directory: String,
-        /// The lock file.
-        lock: String,
-        /// Whose it is.
-        other: &'static str,
-        /// The manager that would take its place.
-        manager: Manager,
-    },
-    /// A lock file alone.
-    #[error("{directory} has {lock}, but no package.json")]
-    LockAlone {
-        /// As shown to people.
-        directory: String,
-        /// The lock file.
-        lock: String,
-    },
-}
+impl Recipe {
+    fn new(manager: Manager, manifest: &str) -> Self {
+        Self {
+            manager,
+            lock: None,
+            manifests: vec![manifest.to_owned()],
+            version: None,
+            program: None,
+            reason: format!("there is a {manifest}"),
+            warning: None,
+        }
+    }
 
-impl DetectError {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::NoDirectory { .. } => {
-                "`dir` is relative to the root of the source artifact".to_owned()
-            }
-            Self::Nothing { elsewhere, .. } if !elsewhere.is_empty() => {
-                format!(
-                    "there is something in {}: set `dir`, as in `dir={}`",
-                    elsewhere.join(", "),
-                    elsewhere[0]
-                )
-            }
-            Self::Nothing { .. } => {
-                "commit a manifest and its lock file, or remove install-deps from the pipeline"
-                    .to_owned()
-            }
-            Self::Conflict { .. } => {
-                "set `manager=npm` or `manager=pip`; two actions can install both".to_owned()
-            }
-            Self::TwoLocks { other, .. } => {
-                format!(
-                    "remove the one that is not maintained, or set `manager=npm` to leave {other} aside"
-                )
-            }
-            Self::ForeignLock {
-                manager: Manager::Npm,
-                ..
-            } => "commit a package-lock.json, or set `manager=npm` to install without a lock"
-                .to_owned(),
-            Self::ForeignLock {
-                manager: Manager::Pip,
-                ..
-            } => "export the locked versions to a requirements.txt".to_owned(),
-            Self::LockAlone { .. } => "commit the package.json that belongs to it".to_owned(),
+    fn with_lock(mut self, lock: Option<String>) -> Self {
+        if let Some(lock) = &lock {
+            self.reason = format!("there is a {lock}");
+        } else {
+            let manifest = &self.manifests[0];
+            self.reason = format!("there is a {manifest} and no lock file");
+            self.warning = Some(format!(
+                "no lock file: other versions may come tomorrow; commit {}",
+                lock_of(self.manager)
+            ));
+        }
+        self.lock = lock;
+        self
+    }
+
+    /// As people call it: `npm ci`.
+    pub fn name(&self) -> &'static str {
+        match (self.manager, self.lock.is_some()) {
+            (Manager::Npm, true) => "npm ci",
+            (Manager::Npm, false) => "npm install",
+            (Manager::Yarn | Manager::YarnClassic, _) => "yarn install",
+            (Manager::Pnpm, _) => "pnpm install",
+            (Manager::Pip, _) => "pip install",
+            (Manager::Uv, _) => "uv sync",
+            (Manager::Poetry, _) => "poetry sync",
+            (Manager::Cargo, _) => "cargo vendor",
+            (Manager::Go, _) => "go mod download",
+            (Manager::Maven, _) => "mvn dependency:go-offline",
         }
     }
 }
 
 /// npm reads the first of these that is there.
 const NPM_LOCKS: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
-const NPM_MANIFEST: &str = "package.json";
-const OTHER_NODE_LOCKS: [(&str, &str); 4] = [
-    ("yarn.lock", "Yarn"),
-    ("pnpm-lock.yaml", "pnpm"),
-    ("bun.lock", "Bun"),
-    ("bun.lockb", "Bun"),
-];
-const OTHER_PYTHON_LOCKS: [(&str, &str); 4] = [
-    ("poetry.lock", "Poetry"),
-    ("uv.lock", "uv"),
-    ("Pipfile.lock", "Pipenv"),
-    ("pdm.lock", "PDM"),
-];
-const NPM_SOUGHT: &str = "package-lock.json, npm-shrinkwrap.json or package.json";
-const PIP_SOUGHT: &str = "requirements*.txt";
+const PACKAGE: &str = "package.json";
+const PYPROJECT: &str = "pyproject.toml";
+const OTHER_NODE_LOCKS: [(&str, &str); 2] = [("bun.lock", "Bun"), ("bun.lockb", "Bun")];
+const OTHER_PYTHON_LOCKS: [(&str, &str); 2] = [("Pipfile.lock", "Pipenv"), ("pdm.lock", "PDM")];
 
-/// Decides from the `names` of the files in `directory` (as shown to people).
-pub fn plan(
-    names: &BTreeSet<String>,
+/// The lock file that a manager writes.
+pub(crate) fn lock_of(manager: Manager) -> &'static str {
+    match manager {
+        Manager::Npm => "package-lock.json",
+        Manager::Yarn | Manager::YarnClassic => "yarn.lock",
+        Manager::Pnpm => "pnpm-lock.yaml",
+        Manager::Pip => "requirements.txt",
+        Manager::Uv => "uv.lock",
+        Manager::Poetry => "poetry.lock",
+        Manager::Cargo => "Cargo.lock",
+        Manager::Go => "go.sum",
+        Manager::Maven => "pom.xml",
+    }
+}
+
+/// What a person reads who asked for `wanted` and has nothing of it.
+fn sought(wanted: Option<Manager>) -> String {
+    let of = |manager| match manager {
+        Manager::Npm => "package-lock.json, npm-shrinkwrap.json or package.json",
+        Manager::Yarn | Manager::YarnClassic => "yarn.lock or package.json",
+        Manager::Pnpm => "pnpm-lock.yaml or package.json",
+        Manager::Pip => "requirements*.txt",
+        Manager::Uv => "uv.lock or pyproject.toml with a table [project]",
+        Manager::Poetry => "poetry.lock or pyproject.toml",
+        Manager::Cargo => "Cargo.toml",
+        Manager::Go => "go.mod",
+        Manager::Maven => "pom.xml",
+    };
+    match wanted {
+        Some(manager) => of(manager).to_owned(),
+        None => "package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml or package.json (Node), \
+                 no uv.lock, poetry.lock or requirements*.txt (Python), no Cargo.toml, go.mod or pom.xml"
+            .to_owned(),
+    }
+}
+
+/// Decides how `directory` (as shown to people) is installed, from what is in it.
+pub fn recipe(
+    facts: &Facts,
     wanted: Option<Manager>,
     directory: &str,
-) -> Result<Plan, DetectError> {
-    let first = |sought: &[&str]| {
-        sought
-            .iter()
-            .find(|name| names.contains(**name))
-            .map(|name| (*name).to_owned())
+) -> Result<Recipe, DetectError> {
+    let found = Found {
+        facts,
+        wanted,
+        directory,
     };
-    let foreign = |locks: &[(&str, &'static str)]| {
+    let mut recipes = Vec::new();
+    let is_wanted =
+        |manager: Manager| wanted.is_none_or(|wanted| wanted.runtime() == manager.runtime());
+    if is_wanted(Manager::Npm) {
+        recipes.extend(found.node()?);
+    }
+    if is_wanted(Manager::Pip) {
+        recipes.extend(found.python()?);
+    }
+    for (manager, manifest, lock) in [
+        (Manager::Cargo, "Cargo.toml", "Cargo.lock"),
+        (Manager::Go, "go.mod", "go.sum"),
+        (Manager::Maven, "pom.xml", ""),
+    ] {
+        if is_wanted(manager) {
+            recipes.extend(found.plain(manager, manifest, lock)?);
+        }
+    }
+    let mut recipes = recipes.into_iter();
+    match (recipes.next(), recipes.next()) {
+        (Some(recipe), None) => Ok(recipe),
+        (Some(one), Some(other)) => Err(DetectError::Conflict {
+            directory: directory.to_owned(),
+            files: [evidence(&one), evidence(&other)],
+            managers: [one.manager, other.manager],
+        }),
+        (None, _) => Err(found.nothing()),
+    }
+}
+
+struct Found<'a> {
+    facts: &'a Facts,
+    wanted: Option<Manager>,
+    directory: &'a str,
+}
+
+impl Found<'_> {
+    fn node(&self) -> Result<Option<Recipe>, DetectError> {
+        let locks = self.node_locks();
+        let foreign = self.foreign(&OTHER_NODE_LOCKS);
+        if !self.facts.has(PACKAGE) {
+            return match locks.first() {
+                Some((_, lock)) => Err(self.lock_alone(lock, PACKAGE)),
+                None => Ok(None),
+            };
+        }
+        let pinned = self.facts.package_manager.as_ref().and_then(|(name, _)| {
+            let mut known = Manager::NAMED.iter();
+            known.find(|(known, manager)| {
+                known == name && manager.runtime() == Manager::Npm.runtime()
+            })
+        });
+        let pinned = pinned.map(|(_, manager)| *manager);
+        let lock_of = |asked: Manager| {
+            let mut locks = locks.iter();
+            locks.find(|(manager, _)| manager.is(asked)).cloned()
+        };
+        let (manager, lock) = match (self.wanted, pinned, locks.as_slice()) {
+            // Who says `manager=` has seen the other lock files.
+            (Some(wanted), ..) => {
+                lock_of(wanted).map_or((wanted, None), |(manager, lock)| (manager, Some(lock)))
+            }
+            (None, Some(pinned), []) if foreign.is_none() => (pinned, None),
+            (None, Some(pinned), locks) => match (lock_of(pinned), locks.first(), &foreign) {
+                (Some((manager, lock)), ..) => (manager, Some(lock)),
+                (None, Some((_, other)), _) | (None, None, Some((other, _))) => {
+                    return Err(DetectError::Pinned {
+                        directory: self.directory.to_owned(),
+                        manager: pinned,
+                        lock: other.clone(),
+                    });
+                }
+                (None, None, None) => (pinned, None),
+            },
+            (None, None, [(_, one), (_, other), ..]) => return Err(self.two_locks(one, other)),
+            (None, None, [(manager, lock)]) => match foreign {
+                Some((other, _)) => return Err(self.two_locks(lock, &other)),
+                None => (*manager, Some(lock.clone())),
+            },
+            (None, None, []) => match foreign {
+                Some((lock, owner)) => {
+                    return Err(DetectError::ForeignLock {
+                        directory: self.directory.to_owned(),
+                        lock,
+                        owner,
+                        manager: Manager::Npm,
+                    });
+                }
+                None => (Manager::Npm, None),
+            },
+        };
+        let is_classic = match (&lock, self.version_of(manager)) {
+            (Some(_), _) => !self.facts.yarn_is_berry,
+            (None, version) => version.is_some_and(|version| version.starts_with("1.")),
+        };
+        let manager = match manager {
+            Manager::Yarn | Manager::YarnClassic if is_classic => Manager::YarnClassic,
+            Manager::Yarn | Manager::YarnClassic => Manager::Yarn,
+            other => other,
+        };
+        let mut recipe = Recipe::new(manager, PACKAGE).with_lock(lock);
+        recipe.version = self.version_of(manager);
+        if pinned.is_some_and(|pinned| manager.is(pinned)) {
+            let and = &recipe.reason;
+            recipe.reason = format!("package.json has it as packageManager and {and}");
+        }
+        if manager == Manager::Yarn {
+            recipe.program.clone_from(&self.facts.yarn_path);
+        }
+        if let Some((_, other)) = locks.iter().find(|(known, _)| !known.is(manager)) {
+            recipe.warning = Some(format!("{other} is left aside"));
+        }
+        Ok(Some(recipe))
+    }
+
+    /// Lock files with their managers; for each manager the one that it reads.
+    fn node_locks(&self) -> Vec<(Manager, String)> {
+        let npm = NPM_LOCKS.iter().find(|lock| self.facts.has(lock));
+        let yarn = if self.facts.yarn_is_berry {
+            Manager::Yarn
+        } else {
+            Manager::YarnClassic
+        };
+        let others = [(yarn, "yarn.lock"), (Manager::Pnpm, "pnpm-lock.yaml")];
+        let others = others.into_iter().filter(|(_, lock)| self.facts.has(lock));
+        npm.map(|lock| (Manager::Npm, *lock))
+            .into_iter()
+            .chain(others)
+            .map(|(manager, lock)| (manager, lock.to_owned()))
+            .collect()
+    }
+
+    /// The version in `packageManager`, if that is about this manager.
+    fn version_of(&self, manager: Manager) -> Option<String> {
+        let (name, version) = self.facts.package_manager.as_ref()?;
+        (name == manager.name()).then(|| version.clone())?
+    }
+
+    fn python(&self) -> Result<Option<Recipe>, DetectError> {
+        let requirements: Vec<String> = self
+            .facts
+            .names
+            .iter()
+            .filter(|name| is_requirements(name))
+            .cloned()
+            .collect();
+        let table = |name: &str| self.facts.pyproject.contains(name);
+        let uv = self.facts.has("uv.lock");
+        let poetry = self.facts.has("poetry.lock");
+        let manager = match self.wanted {
+            Some(Manager::Pip) if requirements.is_empty() => return Ok(None),
+            Some(Manager::Uv) if !uv && !table("project") => return Ok(None),
+            Some(Manager::Poetry) if !poetry && !self.facts.has(PYPROJECT) => return Ok(None),
+            Some(manager) => manager,
+            None if uv && poetry => return Err(self.two_locks("uv.lock", "poetry.lock")),
+            None if uv => Manager::Uv,
+            None if poetry => Manager::Poetry,
+            None if !requirements.is_empty() => Manager::Pip,
+            None => match self.foreign(&OTHER_PYTHON_LOCKS) {
+                Some((lock, owner)) => {
+                    return Err(DetectError::ForeignLock {
+                        directory: self.directory.to_owned(),
+                        lock,
+                        owner,
+                        manager: Manager::Pip,
+                    });
+                }
+                None if table("tool.poetry") => Manager::Poetry,
+                None if table("tool.uv") && table("project") => Manager::Uv,
+                None => return Ok(None),
+            },
+        };
+        if manager == Manager::Pip {
+            let reason = format!("there is {}", requirements.join(", "));
+            return Ok(Some(Recipe {
+                manifests: requirements,
+                reason,
+                ..Recipe::new(manager, "")
+            }));
+        }
+        let lock = Some(lock_of(manager)).filter(|lock| self.facts.has(lock));
+        if let Some(lock) = lock.filter(|_| !self.facts.has(PYPROJECT)) {
+            return Err(self.lock_alone(lock, PYPROJECT));
+        }
+        let mut recipe = Recipe::new(manager, PYPROJECT).with_lock(lock.map(str::to_owned));
+        if let (Some(file), None) = (requirements.first(), &recipe.warning) {
+            recipe.warning = Some(format!("{file} is left aside"));
+        }
+        Ok(Some(recipe))
+    }
+
+    /// A manager with one manifest, and one name for a lock file or none.
+    fn plain(
+        &self,
+        manager: Manager,
+        manifest: &str,
+        lock: &str,
+    ) -> Result<Option<Recipe>, DetectError> {
+        let lock = Some(lock).filter(|lock| self.facts.has(lock));
+        match (self.facts.has(manifest), lock) {
+            (false, None) => Ok(None),
+            // A tool may be written in Go without being a module; only cargo's file is surely cargo's.
+            (false, Some(lock)) => Err(self.lock_alone(lock, manifest)),
+            (true, Some(lock)) => Ok(Some(
+                Recipe::new(manager, manifest).with_lock(Some(lock.to_owned())),
+            )),
+            (true, None) if manager == Manager::Cargo => {
+                Ok(Some(Recipe::new(manager, manifest).with_lock(None)))
+            }
+            // A module without dependencies has no go.sum; Maven has no lock file at all.
+            (true, None) => Ok(Some(Recipe::new(manager, manifest))),
+        }
+    }
+
+    fn foreign(&self, locks: &[(&str, &'static str)]) -> Option<(String, &'static str)> {
         locks
             .iter()
-            .find(|(lock, _)| names.contains(*lock))
-            .map(|(lock, other)| ((*lock).to_owned(), *other))
-    };
-    let directory = directory.to_owned();
-    let lock = first(&NPM_LOCKS);
-    let npm = lock.clone().or_else(|| first(&[NPM_MANIFEST]));
-    let requirements: Vec<String> = names
-        .iter()
-        .filter(|name| is_requirements(name))
-        .cloned()
-        .collect();
-    let pip = requirements.first().cloned();
+            .find(|(lock, _)| self.facts.has(lock))
+            .map(|(lock, owner)| ((*lock).to_owned(), *owner))
+    }
 
-    let manager = match (wanted, npm, pip) {
-        (Some(Manager::Npm), Some(_), _) | (None, Some(_), None) => Manager::Npm,
-        (Some(Manager::Pip), _, Some(_)) | (None, None, Some(_)) => Manager::Pip,
-        (None, Some(npm), Some(pip)) => {
-            return Err(DetectError::Conflict {
-                directory,
-                npm,
-                pip,
-            });
+    fn two_locks(&self, one: &str, other: &str) -> DetectError {
+        DetectError::TwoLocks {
+            directory: self.directory.to_owned(),
+            locks: [one.to_owned(), other.to_owned()],
         }
-        (wanted, _, _) => {
-            let sought = match wanted {
-                Some(Manager::Npm) => NPM_SOUGHT.to_owned(),
-                Some(Manager::Pip) => PIP_SOUGHT.to_owned(),
-                None => format!("{NPM_SOUGHT} (npm), no {PIP_SOUGHT} (pip)"),
-            };
-            let elsewhere = Vec::new();
-            if wanted != Some(Manager::Npm)
-                && let Some((lock, other)) = foreign(&OTHER_PYTHON_LOCKS)
-            {
-                return Err(DetectError::ForeignLock {
-                    directory,
-                    lock,
-                    other,
-                    manager: Manager::Pip,
-                });
-            }
-            return Err(DetectError::Nothing {
-                directory,
-                sought,
-                elsewhere,
-            });
+    }
+
+    fn lock_alone(&self, lock: &str, manifest: &str) -> DetectError {
+        DetectError::LockAlone {
+            directory: self.directory.to_owned(),
+            lock: lock.to_owned(),
+            manifest: manifest.to_owned(),
         }
-    };
-    if manager == Manager::Pip {
-        return Ok(Plan::Pip { requirements });
     }
-    // Who says `manager=npm` has seen the other lock file.
-    if wanted.is_none()
-        && let Some((other, owner)) = foreign(&OTHER_NODE_LOCKS)
-    {
-        return Err(match lock {
-            Some(lock) => DetectError::TwoLocks {
-                directory,
-                lock,
-                other,
-            },
-            None => DetectError::ForeignLock {
-                directory,
-                lock: other,
-                other: owner,
-                manager,
-            },
-        });
-    }
-    match lock {
-        Some(lock) if !names.contains(NPM_MANIFEST) => {
-            Err(DetectError::LockAlone { directory, lock })
+
+    fn nothing(&self) -> DetectError {
+        DetectError::Nothing {
+            directory: self.directory.to_owned(),
+            sought: sought(self.wanted),
+            has_pyproject: self.facts.has(PYPROJECT),
+            elsewhere: Vec::new(),
         }
-        Some(lock) => Ok(Plan::NpmCi { lock }),
-        None => Ok(Plan::NpmInstall),
     }
+}
+
+/// The file that speaks for a recipe most plainly.
+fn evidence(recipe: &Recipe) -> String {
+    let mut files = recipe.lock.iter().chain(&recipe.manifests);
+    files.next().cloned().unwrap_or_default()
 }
 
 fn is_requirements(name: &str) -> bool {
@@ -260,268 +389,51 @@ fn is_requirements(name: &str) -> bool {
 
 /// Whether a file makes its directory one that could be installed.
 pub(crate) fn is_manifest(name: &str) -> bool {
-    name == NPM_MANIFEST || is_requirements(name)
+    [
+        PACKAGE,
+        "uv.lock",
+        "poetry.lock",
+        "Cargo.toml",
+        "go.mod",
+        "pom.xml",
+    ]
+    .contains(&name)
+        || is_requirements(name)
 }
 
-impl Plan {
-    /// As people call it: `npm ci`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::NpmCi { .. } => "npm ci",
-            Self::NpmInstall => "npm install",
-            Self::Pip { .. } => "pip install",
-        }
+/// The nearest directory above one without a lock file that is the root of a workspace and has the lock file, as an
+/// index into `above` (nearest first), with its recipe.
+pub(crate) fn workspace_above(
+    member: &Recipe,
+    above: &[(String, Facts)],
+) -> Option<(usize, Recipe)> {
+    if member.lock.is_some() {
+        return None;
     }
-
-    /// What was found that led to it.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::NpmCi { lock } => format!("there is a {lock}"),
-            Self::NpmInstall => "there is a package.json and no lock file".to_owned(),
-            Self::Pip { requirements } => format!("there is {}", requirements.join(", ")),
-        }
-    }
-
-    /// What the reader should know although it did not fail.
-    pub fn warning(&self) -> Option<&'static str> {
-        match self {
-            Self::NpmInstall => {
-                Some("no lock file: other versions may come tomorrow; commit package-lock.json")
+    above.iter().enumerate().find_map(|(at, (shown, facts))| {
+        let is_root = match member.manager {
+            Manager::Npm | Manager::Yarn | Manager::YarnClassic | Manager::Pnpm => {
+                facts.node_workspaces || facts.has("pnpm-workspace.yaml")
             }
-            Self::NpmCi { .. } | Self::Pip { .. } => None,
-        }
-    }
-
-    /// Where the manager puts what it installs, below the directory. A copy of that in the source is no source.
-    pub(crate) fn destination(&self) -> &'static str {
-        match self {
-            Self::NpmCi { .. } | Self::NpmInstall => "node_modules",
-            Self::Pip { .. } => PYTHON_PACKAGES,
-        }
-    }
-
-    /// The command that does it in `directory`.
-    pub fn command(&self, directory: &Path, parameters: &Parameters) -> Command {
-        let command = match self {
-            Self::NpmCi { .. } | Self::NpmInstall => {
-                let verb = if matches!(self, Self::NpmInstall) {
-                    "install"
-                } else {
-                    "ci"
-                };
-                // An audit and the funding notice ask the registry about every package and install
-                // none. What the cache has is what the lock file names: its digest is checked.
-                let command = Command::new("npm", directory)
-                    .arg(verb)
-                    .env("npm_config_audit", "false")
-                    .env("npm_config_fund", "false")
-                    .env("npm_config_prefer_offline", "true");
-                if parameters.scripts {
-                    command
-                } else {
-                    command.arg("--ignore-scripts")
-                }
-            }
-            Self::Pip { requirements } => {
-                // Byte code would hold times, and with them no two artifacts were the same.
-                let command = Command::new("python3", directory)
-                    .args([
-                        "-m",
-                        "pip",
-                        "install",
-                        "--no-compile",
-                        "--no-warn-script-location",
-                        "--target",
-                    ])
-                    .arg(PYTHON_PACKAGES);
-                let command = if parameters.scripts {
-                    command
-                } else {
-                    command.args(["--only-binary", ":all:"])
-                };
-                if names_requirements(&parameters.arguments) {
-                    command
-                } else {
-                    requirements
-                        .iter()
-                        .fold(command, |command, file| command.arg("-r").arg(file))
-                }
-            }
+            Manager::Uv => facts.pyproject.contains("tool.uv.workspace"),
+            Manager::Cargo => facts.cargo_workspace,
+            Manager::Pip | Manager::Poetry | Manager::Go | Manager::Maven => false,
         };
-        command.args(&parameters.arguments)
-    }
-}
-
-/// Whether `args` say themselves which requirements are meant.
-fn names_requirements(arguments: &[String]) -> bool {
-    arguments.iter().any(|argument| {
-        argument == "-r" || argument == "--requirement" || argument.starts_with("--requirement=")
+        if !is_root {
+            return None;
+        }
+        let wanted = match member.manager.runtime() {
+            // A member says nothing of its manager; the root does.
+            crate::Runtime::Node => None,
+            _ => Some(member.manager),
+        };
+        let recipe = recipe(facts, wanted, shown).ok()?;
+        let belongs = recipe.manager.runtime() == member.manager.runtime();
+        let lock = recipe.lock.clone().filter(|_| belongs)?;
+        let reason = format!(
+            "there is a {lock} in {shown}, the root of the workspace that {} belongs to",
+            member.manifests[0]
+        );
+        Some((at, Recipe { reason, ..recipe }))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn planned(names: &[&str], wanted: Option<Manager>) -> Result<Plan, DetectError> {
-        plan(
-            &names.iter().map(|name| (*name).to_owned()).collect(),
-            wanted,
-            "`app`",
-        )
-    }
-
-    #[test]
-    fn the_manager_is_told_by_the_files() {
-        let ci = |lock: &str| Plan::NpmCi { lock: lock.into() };
-        let pip = |files: &[&str]| Plan::Pip {
-            requirements: files.iter().map(|file| (*file).to_owned()).collect(),
-        };
-        let (npm, python) = (Some(Manager::Npm), Some(Manager::Pip));
-        for (names, wanted, expected) in [
-            (
-                &["package.json", "package-lock.json"][..],
-                None,
-                ci("package-lock.json"),
-            ),
-            (
-                &["package.json", "package-lock.json", "npm-shrinkwrap.json"],
-                None,
-                ci("npm-shrinkwrap.json"),
-            ),
-            (&["package.json", "index.js"], None, Plan::NpmInstall),
-            (&["requirements.txt"], None, pip(&["requirements.txt"])),
-            (
-                &[
-                    "requirements.txt",
-                    "requirements-dev.txt",
-                    "requirements.md",
-                    "my-requirements.txt",
-                ],
-                None,
-                pip(&["requirements-dev.txt", "requirements.txt"]),
-            ),
-            (&["package.json", "requirements.txt"], npm, Plan::NpmInstall),
-            (
-                &["package.json", "requirements.txt"],
-                python,
-                pip(&["requirements.txt"]),
-            ),
-            (&["package.json", "yarn.lock"], npm, Plan::NpmInstall),
-            (
-                &["package.json", "package-lock.json", "yarn.lock"],
-                npm,
-                ci("package-lock.json"),
-            ),
-            (
-                &["requirements.txt", "poetry.lock"],
-                None,
-                pip(&["requirements.txt"]),
-            ),
-        ] {
-            assert_eq!(planned(names, wanted), Ok(expected), "{names:?} {wanted:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_or_ambiguous_is_named() {
-        let (npm, python) = (Some(Manager::Npm), Some(Manager::Pip));
-        for (names, wanted, expected, hint) in [
-            (
-                &["README.md"][..],
-                None,
-                "found nothing to install in `app`: no package-lock.json, npm-shrinkwrap.json or package.json (npm), \
-                 no requirements*.txt (pip)",
-                "commit a manifest",
-            ),
-            (
-                &["requirements.txt"],
-                npm,
-                "found nothing to install in `app`: no package-lock.json, npm-shrinkwrap.json or package.json",
-                "commit a manifest",
-            ),
-            (
-                &["package.json"],
-                python,
-                "found nothing to install in `app`: no requirements*.txt",
-                "commit",
-            ),
-            (
-                &["package.json", "package-lock.json", "requirements.txt"],
-                None,
-                "`app` has both package-lock.json and requirements.txt, so it could be npm or pip",
-                "manager=",
-            ),
-            (
-                &["package.json", "package-lock.json", "yarn.lock"],
-                None,
-                "`app` has two lock files, package-lock.json and yarn.lock",
-                "manager=npm",
-            ),
-            (
-                &["package.json", "pnpm-lock.yaml"],
-                None,
-                "`app` has pnpm-lock.yaml, which pnpm reads and install-deps does not",
-                "package-lock.json",
-            ),
-            (
-                &["poetry.lock", "pyproject.toml"],
-                None,
-                "`app` has poetry.lock, which Poetry reads",
-                "requirements.txt",
-            ),
-            (
-                &["package-lock.json"],
-                None,
-                "`app` has package-lock.json, but no package.json",
-                "package.json",
-            ),
-        ] {
-            let error = planned(names, wanted).unwrap_err();
-            assert!(
-                error.to_string().starts_with(expected),
-                "{names:?}: {error}"
-            );
-            assert!(error.hint().contains(hint), "{names:?}: {}", error.hint());
-        }
-    }
-
-    #[test]
-    fn the_command_is_what_one_would_type() {
-        let with = |arguments: &[&str], scripts| Parameters {
-            arguments: arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect(),
-            scripts,
-            ..Parameters::default()
-        };
-        let ci = Plan::NpmCi {
-            lock: "package-lock.json".into(),
-        };
-        let pip = Plan::Pip {
-            requirements: vec!["a.txt".into(), "b.txt".into()],
-        };
-        let target = "python3 -m pip install --no-compile --no-warn-script-location --target .python-packages";
-        for (plan, parameters, expected) in [
-            (&ci, with(&[], true), "npm ci".to_owned()),
-            (
-                &ci,
-                with(&["--omit=dev"], false),
-                "npm ci --ignore-scripts --omit=dev".to_owned(),
-            ),
-            (&Plan::NpmInstall, with(&[], true), "npm install".to_owned()),
-            (&pip, with(&[], true), format!("{target} -r a.txt -r b.txt")),
-            (
-                &pip,
-                with(&["-r", "b.txt"], false),
-                format!("{target} --only-binary :all: -r b.txt"),
-            ),
-        ] {
-            assert_eq!(
-                plan.command(Path::new("app"), &parameters).to_string(),
-                expected
-            );
-        }
-    }
 }

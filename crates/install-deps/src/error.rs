@@ -22,6 +22,30 @@ pub enum InstallError {
     /// It is not clear what is to be installed.
     #[error(transparent)]
     Detect(#[from] DetectError),
+    /// The lock file is not what the manifest asks for.
+    #[error("{manifest} and {lock} in {directory} do not match")]
+    Mismatch {
+        /// The manifest's name.
+        manifest: String,
+        /// The lock file's name.
+        lock: String,
+        /// As shown to people.
+        directory: String,
+        /// The command that mends it.
+        mend: &'static str,
+        /// The end of what the manager said.
+        output: String,
+    },
+    /// Yarn or pnpm is not there, or not as the project wants it.
+    #[error("{wanted} is not at hand: {found}{}", corepack_said(corepack.as_deref()))]
+    NoManager {
+        /// The manager with the version that is asked for: `pnpm@10.1.0`.
+        wanted: String,
+        /// What was found instead.
+        found: String,
+        /// What corepack said, where it is there.
+        corepack: Option<String>,
+    },
     /// The package manager failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
@@ -33,6 +57,24 @@ pub enum InstallError {
         /// Why.
         source: io::Error,
     },
+}
+
+fn corepack_said(tail: Option<&str>) -> String {
+    match tail {
+        None => ", and no corepack".to_owned(),
+        Some(tail) => {
+            let is_told = |line: &&str| line.starts_with("Error: ");
+            let said = tail.lines().map(str::trim);
+            let said = said
+                .clone()
+                .find(is_told)
+                .or_else(|| said.clone().find(|line| !line.is_empty()));
+            format!(
+                ", and corepack says: {}",
+                said.unwrap_or_default().trim_start_matches("Error: ")
+            )
+        }
+    }
 }
 
 fn declared(names: &[String]) -> String {
@@ -60,6 +102,16 @@ impl From<InstallError> for Failure {
                 }
             }
             InstallError::Detect(error) => Self::configuration(message).with_hint(error.hint()),
+            InstallError::Mismatch {
+                lock, mend, output, ..
+            } => Self::configuration(message)
+                .with_output(told(&output))
+                .with_hint(format!("run `{mend}` and commit {lock}")),
+            InstallError::NoManager { wanted, .. } => Self::configuration(message).with_hint(format!(
+                "install it in the function's image (`npm install --global {}`), give corepack a way to its registry \
+                 (COREPACK_NPM_REGISTRY), or change `packageManager` in package.json",
+                wanted.replace("yarn@4", "@yarnpkg/cli-dist@4")
+            )),
             InstallError::Tool(error) => {
                 let failure =
                     Self::new(kind_of_tool(&error), error.cause()).with_output(told(error.tail()));
@@ -110,8 +162,16 @@ fn told(tail: &str) -> String {
 fn hint(tail: &str) -> Option<&'static str> {
     let signs = [
         (
-            "npm error code EUSAGE",
-            "package.json and the lock file disagree: run `npm install` and commit package-lock.json",
+            "ERR_PNPM_IGNORED_BUILDS",
+            "allow what may run scripts with `pnpm approve-builds` and commit that, or set `scripts=on` or `scripts=off`",
+        ),
+        (
+            "No interpreter found for Python",
+            "install that Python in the function's image: uv may not fetch one, since the tasks would not have it",
+        ),
+        (
+            "gyp ERR! stack Error: getaddrinfo",
+            "a native module needs node's headers: give the function npm_config_nodedir with their directory, or a way to the internet",
         ),
         (
             "npm error code E401",
@@ -192,10 +252,36 @@ mod tests {
                 "install `npm`",
             ),
             (
-                exit("npm error code EUSAGE"),
-                FailureType::JobFailed,
-                "`npm ci` failed with exit code 1",
-                "disagree",
+                InstallError::Mismatch {
+                    manifest: "pyproject.toml".into(),
+                    lock: "uv.lock".into(),
+                    directory: "`api`".into(),
+                    mend: "uv lock",
+                    output: "error: The lockfile at `uv.lock` needs to be updated".into(),
+                },
+                FailureType::ConfigurationError,
+                "pyproject.toml and uv.lock in `api` do not match",
+                "run `uv lock` and commit uv.lock",
+            ),
+            (
+                InstallError::NoManager {
+                    wanted: "pnpm@9.1.0".into(),
+                    found: "`pnpm` on the search path is 10.1.0".into(),
+                    corepack: Some("x.cjs:1\n\nError: No way to the registry\n".into()),
+                },
+                FailureType::ConfigurationError,
+                "pnpm@9.1.0 is not at hand: `pnpm` on the search path is 10.1.0, and corepack says: No way to the registry",
+                "npm install --global pnpm@9.1.0",
+            ),
+            (
+                InstallError::NoManager {
+                    wanted: "yarn@4".into(),
+                    found: "there is no `yarn` on the search path".into(),
+                    corepack: None,
+                },
+                FailureType::ConfigurationError,
+                "yarn@4 is not at hand: there is no `yarn` on the search path, and no corepack",
+                "@yarnpkg/cli-dist@4",
             ),
             (
                 exit("npm error code ENOSPC"),

@@ -1,24 +1,38 @@
 //! Lambda: install a source tree's dependencies.
 //!
 //! In: the source, the action's first input artifact. Out: what the installation added to it and nothing else, at the
-//! paths where it was added, so that a consumer lays it over the source: every `node_modules`, or the
-//! `.python-packages` directory; the lock file if there was none; whatever the project's own install scripts made.
+//! paths where it was added, so that a consumer lays it over the source: every `node_modules`, a virtual environment, a
+//! directory of packages; the lock file if there was none; whatever the project's own install scripts made.
 //!
-//! Which package manager it is, is told by the files in `dir` ([`detect`]); what it may do there is
-//! `towpath-tool`'s matter. The parameters are listed at [`Parameters`].
+//! The way: the files of each `dir` are read ([`Facts`]); they decide who installs ([`detect`]), which makes a [`Plan`];
+//! the programs for it are found ([`Toolchain`]); they run; what they added is moved out of the source and freed of
+//! what holds on one machine or at one time only. What a tool may do is `towpath-tool`'s matter, and so is what the
+//! consumers put back ([`towpath_tool::installed`]). The parameters are listed at [`Parameters`].
 
 mod collect;
+mod deciding;
 pub mod detect;
 mod error;
+mod facts;
 mod install;
+mod manager;
+mod mismatch;
 mod parameters;
+mod plan;
+mod portable;
+mod toolchain;
 
 use towpath_job::{Action, Artifact, Job, Outcome, Source};
 use towpath_tool::Workspace;
 
+pub use deciding::Deciding;
 pub use error::InstallError;
-pub use install::{Installed, install};
-pub use parameters::Parameters;
+pub use facts::Facts;
+pub use install::{Installed, Part, Prepared, install, plans, prepare};
+pub use manager::{Manager, Runtime};
+pub use parameters::{Parameters, Scripts};
+pub use plan::Plan;
+pub use toolchain::Toolchain;
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,12 +63,15 @@ async fn step(
 ) -> Result<Outcome, InstallError> {
     let (tree, added) = (workspace.path("source"), workspace.path("added"));
     job.fetch(source, &tree).await?;
+    let deadline = job.work_deadline();
+    let prepared = prepare(&tree, &job.parameters, workspace, deadline).await?;
     let installed = install(
+        &prepared,
         &tree,
         &added,
         &job.parameters,
         workspace,
-        job.work_deadline(),
+        deadline,
     )
     .await?;
     let receipt = job.publish(output, Source::Directory(&added)).await?;

@@ -4,55 +4,88 @@ use std::path::{Component, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
 
-use crate::detect::Manager;
+use crate::Manager;
+
+/// Whether packages may run code of their own while they are installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scripts {
+    /// As the manager has it, with what the project allows: npm, Yarn 1 and the Python managers run everything, Yarn 4
+    /// and pnpm what is on the project's list.
+    #[default]
+    Policy,
+    /// All of them.
+    On,
+    /// None.
+    Off,
+}
 
 /// What `UserParameters` say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
-    /// `dir`: where in the source the manifest lies. Default: its root.
-    pub directory: PathBuf,
-    /// `manager`: `npm` or `pip`. Default: told by the files.
+    /// `dir`: where in the source the manifests lie, in the order in which they are installed. Empty: in its root.
+    pub directories: Vec<PathBuf>,
+    /// `manager`: one of [`Manager::NAMED`]. Default: told by the files.
     pub manager: Option<Manager>,
     /// `args`: further arguments for the manager, split as a shell would.
     pub arguments: Vec<String>,
-    /// `scripts`: whether packages may run code of their own while they are installed. `off` is npm's
-    /// `--ignore-scripts` and pip's `--only-binary :all:`. Default: `on`, as both managers have it.
-    pub scripts: bool,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self {
-            directory: PathBuf::new(),
-            manager: None,
-            arguments: Vec::new(),
-            scripts: true,
-        }
-    }
+    /// `scripts`: whether packages may run code of their own while they are installed.
+    pub scripts: Scripts,
 }
 
 impl FromQuery for Parameters {
     fn from_query(query: &mut Query, _outputs: &[Artifact]) -> Result<Self, ParameterError> {
-        let directory = query.take_as(
+        let directories = query.take_as(
             "dir",
-            "a directory inside the source, relative to its root",
-            parse_directory,
+            "a directory inside the source, relative to its root, or several joined by commas",
+            parse_directories,
         )?;
-        let manager =
-            query.take_choice("manager", &[("npm", Manager::Npm), ("pip", Manager::Pip)])?;
+        let manager = query.take_choice("manager", &Manager::NAMED)?;
         let arguments = query.take_as(
             "args",
             "a list of arguments as a shell takes them (is a quote open?)",
             |value| shell_words::split(value).ok(),
         )?;
-        let scripts = query.take_choice("scripts", &[("on", true), ("off", false)])?;
+        let scripts = query.take_choice(
+            "scripts",
+            &[
+                ("policy", Scripts::Policy),
+                ("on", Scripts::On),
+                ("off", Scripts::Off),
+            ],
+        )?;
         Ok(Self {
-            directory: directory.unwrap_or_default(),
+            directories: directories.unwrap_or_default(),
             manager,
             arguments: arguments.unwrap_or_default(),
-            scripts: scripts.unwrap_or(true),
+            scripts: scripts.unwrap_or_default(),
         })
     }
+}
+
+impl Parameters {
+    /// Where the manifests lie: one directory at least.
+    pub fn places(&self) -> Vec<PathBuf> {
+        if self.directories.is_empty() {
+            vec![PathBuf::new()]
+        } else {
+            self.directories.clone()
+        }
+    }
+}
+
+/// Each without `.`, never upwards, and named once.
+fn parse_directories(value: &str) -> Option<Vec<PathBuf>> {
+    let mut directories = Vec::new();
+    for element in value.split(',').map(str::trim) {
+        if element.is_empty() {
+            continue;
+        }
+        let directory = parse_directory(element)?;
+        if !directories.contains(&directory) {
+            directories.push(directory);
+        }
+    }
+    Some(directories)
 }
 
 /// Without `.`, never upwards.
@@ -83,11 +116,25 @@ mod tests {
         let defaults = Parameters::default;
         for (given, expected) in [
             ("", defaults()),
-            ("dir=.", defaults()),
+            ("dir=", defaults()),
+            (
+                "dir=.",
+                Parameters {
+                    directories: vec!["".into()],
+                    ..defaults()
+                },
+            ),
             (
                 "dir=web/./site/",
                 Parameters {
-                    directory: "web/site".into(),
+                    directories: vec!["web/site".into()],
+                    ..defaults()
+                },
+            ),
+            (
+                "dir=web, ./api,,web/,.",
+                Parameters {
+                    directories: vec!["web".into(), "api".into(), "".into()],
                     ..defaults()
                 },
             ),
@@ -95,11 +142,25 @@ mod tests {
                 "manager=pip&scripts=off",
                 Parameters {
                     manager: Some(Manager::Pip),
-                    scripts: false,
+                    scripts: Scripts::Off,
                     ..defaults()
                 },
             ),
-            ("scripts=on&timeout=5m", defaults()),
+            (
+                "manager=yarn",
+                Parameters {
+                    manager: Some(Manager::Yarn),
+                    ..defaults()
+                },
+            ),
+            (
+                "scripts=on&timeout=5m",
+                Parameters {
+                    scripts: Scripts::On,
+                    ..defaults()
+                },
+            ),
+            ("scripts=policy", defaults()),
             (
                 "args=--omit%3Ddev+--tag+'a+b'",
                 Parameters {
@@ -120,13 +181,14 @@ mod tests {
                 "parameter `dir` is `../other`, which is not a directory inside the source",
             ),
             ("dir=/tmp", "parameter `dir` is `/tmp`"),
+            ("dir=web,../other", "parameter `dir` is `web,../other`"),
             (
-                "manager=yarn",
-                "parameter `manager` is `yarn`, which is not one of npm, pip",
+                "manager=bun",
+                "parameter `manager` is `bun`, which is not one of npm, yarn, pnpm, pip, uv, poetry, cargo, go, maven",
             ),
             (
                 "scripts=maybe",
-                "parameter `scripts` is `maybe`, which is not one of on, off",
+                "parameter `scripts` is `maybe`, which is not one of policy, on, off",
             ),
             ("args='open", "is a quote open?"),
             ("maneger=npm", "unknown parameter `maneger`"),

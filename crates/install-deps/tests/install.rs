@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use install_deps::{InstallError, Installed, Parameters, detect::Plan, install};
+use install_deps::{InstallError, Installed, Parameters, Scripts, install, prepare};
 use tempfile::TempDir;
 use towpath_job::{Failure, FailureType};
 use towpath_tool::{ToolError, Workspace};
@@ -45,9 +45,20 @@ impl Project {
     async fn install(&self, parameters: &Parameters) -> Result<Installed, InstallError> {
         let _ = fs::remove_dir_all(self.added());
         let deadline = Instant::now() + Duration::from_mins(5);
+        self.install_until(parameters, deadline).await
+    }
+
+    async fn install_until(
+        &self,
+        parameters: &Parameters,
+        deadline: Instant,
+    ) -> Result<Installed, InstallError> {
+        let (source, added) = (self.source(), self.added());
+        let prepared = prepare(&source, parameters, &self.workspace, deadline).await?;
         install(
-            &self.source(),
-            &self.added(),
+            &prepared,
+            &source,
+            &added,
             parameters,
             &self.workspace,
             deadline,
@@ -121,7 +132,6 @@ fn npm_project() -> Project {
 async fn npm_without_a_lock_file_installs_warns_and_adds_the_lock_file() {
     let project = npm_project();
     let installed = project.install(&Parameters::default()).await.unwrap();
-    assert_eq!(installed.plan, Plan::NpmInstall);
     assert!(
         installed
             .to_string()
@@ -152,17 +162,11 @@ async fn npm_without_a_lock_file_installs_warns_and_adds_the_lock_file() {
     )
     .unwrap();
     let without_scripts = Parameters {
-        scripts: false,
+        scripts: Scripts::Off,
         ..Parameters::default()
     };
     for (parameters, expected) in [(Parameters::default(), true), (without_scripts, false)] {
         let installed = project.install(&parameters).await.unwrap();
-        assert_eq!(
-            installed.plan,
-            Plan::NpmCi {
-                lock: "package-lock.json".into()
-            }
-        );
         assert_eq!(installed.to_string(), "npm ci: 1 package, 0.0 MB");
         let added = listed(&project.added());
         assert!(
@@ -197,7 +201,7 @@ async fn npm_in_a_directory_of_the_source_adds_at_that_path() {
     );
 
     let web = Parameters {
-        directory: "web".into(),
+        directories: vec!["web".into()],
         ..Parameters::default()
     };
     let installed = project.install(&web).await.unwrap();
@@ -212,7 +216,7 @@ async fn npm_in_a_directory_of_the_source_adds_at_that_path() {
     );
 
     let nowhere = Parameters {
-        directory: "site".into(),
+        directories: vec!["site".into()],
         ..Parameters::default()
     };
     let error = project.install(&nowhere).await.unwrap_err();
@@ -226,20 +230,22 @@ async fn a_lock_file_that_disagrees_with_the_manifest_fails_with_what_to_do() {
     let project = npm_project();
     fs::write(project.source().join("package-lock.json"), lock).unwrap();
     let error = project.install(&Parameters::default()).await.unwrap_err();
-    assert!(
-        matches!(error, InstallError::Tool(ToolError::Exit { .. })),
-        "{error:?}"
-    );
     let failure = Failure::from(error);
-    assert_eq!(failure.kind, FailureType::JobFailed);
-    assert_eq!(failure.message, "`npm ci` failed with exit code 1");
+    assert_eq!(failure.kind, FailureType::ConfigurationError);
+    assert_eq!(
+        failure.message,
+        "package.json and package-lock.json in the root of the source do not match"
+    );
     assert!(
         failure
             .output
             .unwrap()
             .contains("Missing: greet@2.0.0 from lock file")
     );
-    assert!(failure.hint.unwrap().contains("commit package-lock.json"));
+    assert_eq!(
+        failure.hint.unwrap(),
+        "run `npm install` and commit package-lock.json"
+    );
 }
 
 #[tokio::test]
@@ -340,16 +346,10 @@ async fn an_install_that_hangs_is_stopped_in_time() {
     let script = r#"{"name": "app", "version": "1.0.0", "scripts": {"preinstall": "sleep 1000"}}"#;
     let project = Project::new(&[("package.json", script)]);
     let deadline = Instant::now() + Duration::from_secs(3);
-    let (source, added) = (project.source(), project.added());
-    let error = install(
-        &source,
-        &added,
-        &Parameters::default(),
-        &project.workspace,
-        deadline,
-    )
-    .await
-    .unwrap_err();
+    let error = project
+        .install_until(&Parameters::default(), deadline)
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, InstallError::Tool(ToolError::Deadline { .. })),
         "{error:?}"
