@@ -20,8 +20,8 @@ use crate::tree::{
 
 /// Every crate, lowest layer first. A crate uses only what lies in a layer below its own.
 const LAYERS: &[&[&str]] = &[
-    &["towpath-aws", "towpath-archive", "towpath-tool"],
-    &["towpath-artifact"],
+    &["towpath-aws", "towpath-archive", "towpath-secret"],
+    &["towpath-artifact", "towpath-tool"],
     &[
         "towpath-job",
         "towpath-stack",

@@ -37,6 +37,16 @@ pub enum ArtifactError {
         /// `s3://bucket/key`.
         location: String,
     },
+    /// The object has not the content that it should have.
+    #[error("{location} is not what it says it is: its SHA-256 is {found} and not {expected}")]
+    Digest {
+        /// `s3://bucket/key`.
+        location: String,
+        /// The digest that it should have.
+        expected: String,
+        /// The digest of its content.
+        found: String,
+    },
     /// What was to be stored became something else while it was being stored.
     #[error("{what} was changed by another process while it was being packed")]
     Changed {
@@ -112,7 +122,7 @@ impl ArtifactError {
             },
             Self::Denied { .. } => Blame::Permission,
             Self::Missing { .. } | Self::Replaced { .. } => Blame::Revision,
-            Self::Overlay { .. } => Blame::Content,
+            Self::Overlay { .. } | Self::Digest { .. } => Blame::Content,
             Self::TooLarge { .. } | Self::Changed { .. } => Blame::Project,
             Self::Service { .. } | Self::GivenUp => Blame::Service,
         }
@@ -129,6 +139,9 @@ impl ArtifactError {
             }
             Self::Replaced { .. } => {
                 "find out who writes to this key while the pipeline runs; then start a new execution"
+            }
+            Self::Digest { .. } => {
+                "delete the object, so that it is made again, and find out who has written to its key"
             }
             Self::Changed { .. } => {
                 "a task must not leave processes behind that go on writing; run it again"

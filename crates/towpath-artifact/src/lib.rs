@@ -2,7 +2,8 @@
 //!
 //! A [`Store`] brings an artifact into a directory ([`Store::fetch`], [`Store::overlay`]), or one
 //! file of it ([`Store::fetch_file`]); it sends a directory or a file away ([`Store::publish`]), or
-//! does so under the name that its content gives it ([`Store::deposit`]). What is between the bytes
+//! does so under the name that its content gives it ([`Store::deposit`]). What lies in one place is brought to another
+//! by S3 itself ([`Store::copy`]), or through here ([`Store::pass_on`]). What is between the bytes
 //! and the tree, and what is refused of it, is `towpath-archive`'s matter.
 //!
 //! Ranges of an object go straight into inflation, by several requests at once, each tried again by
@@ -13,6 +14,7 @@
 //! credentials and the [`Encryption`] to ask for, and maps [`ArtifactError::blame`] outward.
 
 mod blocking;
+mod copy;
 mod error;
 mod get;
 mod merge;
@@ -24,11 +26,13 @@ mod settings;
 mod store;
 mod upload;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 
+pub use copy::{Copy, Found};
 pub use error::{ArtifactError, Blame};
 pub use origins::Origins;
 pub use put::{Deposited, Published, Source};
@@ -128,6 +132,40 @@ impl Store {
             origins,
         )
         .await
+    }
+
+    /// Stores a directory as an archive that has this SHA-256, or not at all, with `metadata`
+    /// beside it: a second copy of what was published elsewhere.
+    pub async fn publish_again(
+        &self,
+        directory: &Path,
+        sha256: &str,
+        location: Location<'_>,
+        encryption: &Encryption,
+        metadata: HashMap<String, String>,
+    ) -> Result<Published, ArtifactError> {
+        put::publish_again(self, directory, sha256, location, encryption, metadata).await
+    }
+
+    /// Looks at an object without reading it.
+    pub async fn look(&self, location: Location<'_>) -> Result<Found, ArtifactError> {
+        copy::look(self, location).await
+    }
+
+    /// Has S3 copy an object from one place to another; no byte of it comes here. The client has to
+    /// be allowed to read the one and to write the other. `None` if S3 does not, for this client or
+    /// at all: [`Store::pass_on`] does.
+    ///
+    /// S3 states the digest of what it has written. If that is another one, the object at the new
+    /// place is not what it should be, and has to be written over.
+    pub async fn copy(&self, copy: &Copy<'_>) -> Result<Option<Published>, ArtifactError> {
+        copy::in_store(self, copy).await
+    }
+
+    /// Reads an object and sends it to a place of another store, a bounded part of it at a time.
+    /// Nothing is stored there if the digest turns out to be another one.
+    pub async fn pass_on(&self, to: &Store, copy: &Copy<'_>) -> Result<Published, ArtifactError> {
+        copy::through_here(self, to, copy).await
     }
 
     /// Stores something under the name that its content gives it,

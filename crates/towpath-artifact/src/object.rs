@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use towpath_archive::{Each, Source, Unpacking};
 
+use crate::copy::Found;
 use crate::error::ArtifactError;
 use crate::request::{At, Passage};
 use crate::settings::Settings;
@@ -75,6 +76,31 @@ impl Object {
     pub(crate) fn reusable(&self) -> Option<Arc<At>> {
         let usable = self.passage.is_none() && self.at.is_marked(&self.settings.mark());
         usable.then(|| Arc::clone(&self.at))
+    }
+
+    pub(crate) fn location(&self) -> Location<'_> {
+        self.at.location()
+    }
+
+    /// Whether it is the object that was looked at before.
+    pub(crate) fn is(&self, found: &Found) -> bool {
+        let same = found
+            .etag
+            .as_deref()
+            .is_none_or(|etag| self.at.has_etag(etag));
+        same && self.length == found.bytes
+    }
+
+    /// All of it, from its beginning to its end; several ranges are asked for at once.
+    pub(crate) fn pass(
+        &self,
+        mut each: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
+    ) -> Result<(), ArtifactError> {
+        // Nobody else reads: what readers there could be are done.
+        for _ in 1..self.settings.connections {
+            self.reader_is_done();
+        }
+        self.stream(0..self.length, &mut each)
     }
 
     pub(crate) fn unpacking(&self) -> Unpacking {

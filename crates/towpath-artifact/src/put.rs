@@ -15,8 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use towpath_archive::{ArchiveError, Content, HEAD, Ledger, Listing, Sink, pack_into};
 
+use crate::Store;
 use crate::blocking::blocking;
 use crate::error::ArtifactError;
+use crate::object::Object;
 use crate::origins::{Division, Origins};
 use crate::request::MARK;
 use crate::settings::Settings;
@@ -25,7 +27,7 @@ use crate::upload::{DIGEST, Part, Payload, Unstored, Upload, has};
 
 /// How many bytes of an object are read at once, to go with those that are made here.
 const FETCHED: u64 = 1 << 20;
-const ZIP: &str = "application/zip";
+pub(crate) const ZIP: &str = "application/zip";
 const BINARY: &str = "application/octet-stream";
 
 /// What is to be stored.
@@ -96,13 +98,40 @@ pub(crate) async fn publish(
         }
         sent => sent?,
     };
-    let sha256 = (sum.copied == 0).then_some(sum.sha256);
-    tracing::info!(%location, bytes = sum.bytes, copied = sum.copied, sha256, "stored an object");
-    Ok(Published {
-        bytes: sum.bytes,
-        sha256,
-        version,
-    })
+    let copied = sum.copied;
+    let published = sum.published(version);
+    tracing::info!(%location, bytes = published.bytes, copied, sha256 = published.sha256, "stored an object");
+    Ok(published)
+}
+
+/// Stores a directory as an archive of this digest, or not at all.
+pub(crate) async fn publish_again(
+    store: &Store,
+    directory: &Path,
+    sha256: &str,
+    location: Location<'_>,
+    encryption: &Encryption,
+    metadata: HashMap<String, String>,
+) -> Result<Published, ArtifactError> {
+    let settings = store.settings;
+    let parcel = Arc::new(Parcel::of(Source::Directory(directory)).await?);
+    let mut upload = parcel.upload(&store.client, &settings, location, encryption);
+    upload.metadata.extend(metadata);
+    upload.metadata.insert(DIGEST.to_owned(), sha256.to_owned());
+    let (version, sum) = send(upload, Making::Again(parcel, settings, sha256.to_owned())).await?;
+    tracing::info!(%location, bytes = sum.bytes, "stored an object again");
+    Ok(sum.published(version))
+}
+
+/// Stores an object that lies elsewhere, if it has this digest.
+pub(crate) async fn pass_on(
+    upload: Upload,
+    object: Arc<Object>,
+    settings: Settings,
+    sha256: &str,
+) -> Result<Published, ArtifactError> {
+    let (version, sum) = send(upload, Making::Passed(object, settings, sha256.to_owned())).await?;
+    Ok(sum.published(version))
 }
 
 /// Stores something under the name that its content gives it, if it is not there already.
@@ -168,6 +197,8 @@ enum Making {
     /// Made before, too large to keep; it has to have this digest again.
     Again(Arc<Parcel>, Settings, String),
     Kept(Vec<Bytes>, Sum),
+    /// An object that lies elsewhere, which has to have this digest.
+    Passed(Arc<Object>, Settings, String),
 }
 
 /// Makes the parts and sends them, both at once.
@@ -216,11 +247,20 @@ fn make(
         }
         Making::New(parcel, settings, origins) => (parcel, settings, None, origins),
         Making::Again(parcel, settings, digest) => (parcel, settings, Some(digest), Arc::default()),
+        Making::Passed(object, settings, digest) => {
+            let mut parts = Parts::sent(&settings, give, room, Arc::default());
+            object.pass(|bytes| parts.put(bytes))?;
+            return parts.finish_sent(Some(&digest), |found| ArtifactError::Digest {
+                location: object.location().to_string(),
+                expected: digest.clone(),
+                found,
+            });
+        }
     };
     let mut parts = Parts::sent(&settings, give, room, Arc::clone(&origins));
     parcel.make(&mut parts, &settings, origins.ledger())?;
     let what = parcel.shown();
-    parts.finish_sent(expected.as_deref(), &what)
+    parts.finish_sent(expected.as_deref(), |_| ArtifactError::Changed { what })
 }
 
 /// Something that can be made into the bytes of an object, as often as it takes.
@@ -362,6 +402,16 @@ struct Sum {
     /// Bytes among them that S3 has copied, and the SHA-256 is not of.
     copied: u64,
     sha256: String,
+}
+
+impl Sum {
+    fn published(self, version: Option<String>) -> Published {
+        Published {
+            bytes: self.bytes,
+            sha256: (self.copied == 0).then_some(self.sha256),
+            version,
+        }
+    }
 }
 
 /// Cuts what is made into parts.
@@ -532,12 +582,14 @@ impl Parts {
     }
 
     /// Sends the last part, if all together has the digest that it should have.
-    fn finish_sent(mut self, expected: Option<&str>, what: &str) -> Result<Sum, ArtifactError> {
+    fn finish_sent(
+        mut self,
+        expected: Option<&str>,
+        another: impl FnOnce(String) -> ArtifactError,
+    ) -> Result<Sum, ArtifactError> {
         let sum = self.sum();
         if expected.is_some_and(|expected| expected != sum.sha256) {
-            return Err(ArtifactError::Changed {
-                what: what.to_owned(),
-            });
+            return Err(another(sum.sha256));
         }
         self.send_bytes(true)?;
         Ok(sum)

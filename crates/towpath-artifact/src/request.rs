@@ -45,6 +45,12 @@ pub(crate) struct At {
     pause: Duration,
 }
 
+/// How a request to copy from an object names it: bucket and key, encoded.
+pub(crate) fn source_name(location: Location<'_>) -> String {
+    let named = format!("{}/{}", location.bucket, location.key);
+    utf8_percent_encode(&named, IN_A_PATH).to_string()
+}
+
 /// What a first look at an object shows.
 pub(crate) struct Look {
     pub(crate) length: u64,
@@ -137,9 +143,12 @@ impl At {
 
     /// What a request to copy from it names: bucket and key, encoded, and the version that is meant.
     pub(crate) fn to_be_copied(&self) -> (String, Option<String>) {
-        let named = format!("{}/{}", self.place.bucket, self.place.key);
-        let encoded = utf8_percent_encode(&named, IN_A_PATH).to_string();
-        (encoded, self.etag.clone())
+        (source_name(self.location()), self.etag.clone())
+    }
+
+    /// Whether S3 calls its content so.
+    pub(crate) fn has_etag(&self, etag: &str) -> bool {
+        self.etag.as_deref() == Some(etag)
     }
 
     /// One request.

@@ -80,7 +80,7 @@ impl Settings {
     }
 
     /// What tells of an archive which settings it was packed with: those that its bytes depend on.
-    pub(crate) fn mark(&self) -> String {
+    pub fn mark(&self) -> String {
         format!("{}-{}", Packing::FORMAT, self.level)
     }
 

@@ -468,7 +468,7 @@ fn joined(
 }
 
 /// A bound on one attempt to send so many bytes: a connection may have died unnoticed.
-fn time_for(bytes: usize) -> aws_sdk_s3::config::Builder {
+pub(crate) fn time_for(bytes: usize) -> aws_sdk_s3::config::Builder {
     at_most(LEAST_TIME + Duration::from_secs(bytes as u64 / LEAST_BYTES_PER_SECOND))
 }
 

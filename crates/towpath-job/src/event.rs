@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use serde_json::Value;
 
 use crate::artifact::{Artifact, ArtifactLocation, EncryptionKey};
-use crate::secret::Secret;
+use towpath_secret::Secret;
 
 /// The one member of the event.
 const JOB: &str = "CodePipeline.job";

@@ -6,8 +6,8 @@ use std::fmt::Display;
 use aws_sdk_codepipeline::error::{ProvideErrorMetadata, SdkError};
 
 use crate::limits;
-use crate::secret::Secrets;
 use crate::text;
+use towpath_secret::Secrets;
 
 /// CodePipeline's types of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,13 +22,13 @@ use crate::budget::{self, Bound, Budget};
 use crate::deliver::{ReportError, Settled, deliver};
 use crate::event::{self, Event, JobId};
 use crate::failure::{Failure, chain};
-use crate::job::{Job, Standing, sse, store_config};
+use crate::job::{Hidden, Job, Standing, sse, store_config};
 use crate::outcome::Outcome;
 use crate::parameters::{self, Common, duration};
 use crate::report::{self, Next, Report};
-use crate::secret::Secrets;
 use crate::spill;
 use crate::token::{self, Read, Token, Written};
+use towpath_secret::Secrets;
 
 /// Handles one job event: does a step of the action and reports it exactly once.
 ///
@@ -166,9 +166,11 @@ async fn work<A: Action>(
     aws: SdkConfig,
     secrets: Secrets,
 ) -> Report {
-    match attempt(&action, id, event, now, lambda_deadline, &aws, &secrets).await {
+    let hidden = Hidden::default();
+    let times = (now, lambda_deadline);
+    match attempt(&action, id, event, times, &aws, &secrets, &hidden).await {
         Ok(report) => report,
-        Err(failure) => report::failed(&failure.redacted(&secrets)),
+        Err(failure) => report::failed(&failure.redacted(&hidden.with(&secrets))),
     }
 }
 
@@ -176,10 +178,10 @@ async fn attempt<A: Action>(
     action: &Arc<A>,
     id: JobId,
     event: Event,
-    now: SystemTime,
-    lambda_deadline: SystemTime,
+    (now, lambda_deadline): (SystemTime, SystemTime),
     aws: &SdkConfig,
     secrets: &Secrets,
+    hidden: &Hidden,
 ) -> Result<Report, Failure> {
     let begun = Instant::now();
     let store = towpath_aws::s3(&store_config(&event, aws));
@@ -215,12 +217,15 @@ async fn attempt<A: Action>(
         action_deadline: token.deadline,
         deadline: begun + budget.soft,
         settings: common.settings(Settings::for_here()),
+        hidden: hidden.clone(),
     };
     let job = Job::new(id, event, previous, parameters, standing, aws);
     tracing::info!(budget = %duration::render(budget.soft), "step started");
 
     let left = budget.hard.saturating_sub(begun.elapsed());
-    let outcome = match step(Arc::clone(action), job, left).await {
+    let ended = step(Arc::clone(action), job, left).await;
+    let secrets = &hidden.with(secrets);
+    let outcome = match ended {
         Ended::Outcome(outcome) => outcome.redacted(secrets),
         Ended::Error(error) => {
             tracing::debug!(error = %secrets.redact(&chain(&error)), "step failed");

@@ -1,12 +1,14 @@
 //! A job as an action sees it: parsed, with nothing optional that the action needs.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_types::SdkConfig;
 use serde::de::DeserializeOwned;
 
 use towpath_artifact::{ArtifactError, Encryption, Settings};
+use towpath_secret::Secrets;
 
 use crate::artifact::{Artifact, EncryptionKey};
 use crate::budget;
@@ -42,6 +44,23 @@ pub struct Job<P> {
     pub(crate) aws: SdkConfig,
     pub(crate) store: SdkConfig,
     pub(crate) settings: Settings,
+    pub(crate) hidden: Hidden,
+}
+
+/// What an action has found out and nobody is to see. It is taken out of what is reported, however the step ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hidden(Arc<RwLock<Secrets>>);
+
+impl Hidden {
+    fn add(&self, values: impl IntoIterator<Item = String>) {
+        let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *secrets = secrets.and(values);
+    }
+
+    /// Beside those that were known before.
+    pub(crate) fn with(&self, known: &Secrets) -> Secrets {
+        known.with(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What an action asked of its job and cannot have.
@@ -121,6 +140,7 @@ pub(crate) struct Standing {
     pub(crate) action_deadline: SystemTime,
     pub(crate) deadline: Instant,
     pub(crate) settings: Settings,
+    pub(crate) hidden: Hidden,
 }
 
 impl<P> Job<P> {
@@ -155,6 +175,7 @@ impl<P> Job<P> {
             aws: aws.clone(),
             store,
             settings: standing.settings,
+            hidden: standing.hidden,
         }
     }
 
@@ -197,6 +218,11 @@ impl<P> Job<P> {
     /// AWS with the function's role: everything but artifacts.
     pub fn aws(&self) -> &SdkConfig {
         &self.aws
+    }
+
+    /// Has values that must not be seen taken out of whatever is reported of this job.
+    pub fn hide(&self, values: impl IntoIterator<Item = String>) {
+        self.hidden.add(values);
     }
 
     /// When the step should have come to an outcome. A little later the run loop gives it up.

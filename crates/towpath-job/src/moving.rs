@@ -1,9 +1,13 @@
 //! A job's artifacts: brought into a directory, sent from one.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_artifact::{ArtifactError, Blame, Location, Origins, Source, Store, Tree};
+use towpath_artifact::{
+    ArtifactError, Blame, Copy, Encryption, Found, Location, Origins, Published, Source, Store,
+    Tree,
+};
 
 use crate::artifact::Artifact;
 use crate::failure::{Failure, FailureType, chain};
@@ -67,7 +71,73 @@ impl<P> Job<P> {
             .publish_reusing(source, location(artifact), &encryption, origins)
             .await
             .map_err(|source| failed(artifact, source))?;
-        Ok(Receipt::published(&artifact.name, published.bytes))
+        Ok(receipt(artifact, published))
+    }
+
+    /// Publishes an output artifact that lies elsewhere already, where the function's role may read it.
+    ///
+    /// S3 copies it, if the role or the job may have it do so; else it is read and sent. When this
+    /// fails, the artifact's place may hold something that is no artifact: publish another.
+    pub async fn publish_copy(
+        &self,
+        artifact: &Artifact,
+        from: Location<'_>,
+        found: &Found,
+        sha256: &str,
+    ) -> Result<Receipt, JobError> {
+        let encryption = sse(self.encryption_key.as_ref());
+        let copy = Copy {
+            from,
+            found,
+            sha256,
+            to: location(artifact),
+            encryption: &encryption,
+            metadata: &HashMap::new(),
+        };
+        let (own, artifacts) = (self.own_store(), self.artifacts());
+        let copied = async {
+            for store in [&own, &artifacts] {
+                if let Some(published) = store.copy(&copy).await? {
+                    return Ok(published);
+                }
+            }
+            own.pass_on(&artifacts, &copy).await
+        };
+        let published = copied.await.map_err(|source| failed(artifact, source))?;
+        Ok(receipt(artifact, published))
+    }
+
+    /// Stores a copy of what was published from `directory` where the function's role may write, with
+    /// `metadata` beside it. S3 copies it, if the role may have it do so; else the same archive is
+    /// made of the directory once more.
+    pub async fn keep_copy(
+        &self,
+        artifact: &Artifact,
+        (bytes, sha256): (u64, &str),
+        directory: &Path,
+        to: Location<'_>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Published, ArtifactError> {
+        let own = self.own_store();
+        let found = Found::packed(bytes, &self.settings);
+        let copy = Copy {
+            from: location(artifact),
+            found: &found,
+            sha256,
+            to,
+            encryption: &Encryption::Bucket,
+            metadata: &metadata,
+        };
+        if let Some(published) = own.copy(&copy).await? {
+            return Ok(published);
+        }
+        own.publish_again(directory, sha256, to, &Encryption::Bucket, metadata)
+            .await
+    }
+
+    /// What archives are packed with, which is part of what they are.
+    pub fn packing_mark(&self) -> String {
+        self.settings.mark()
     }
 
     /// S3 with the job's own credentials, which reach the pipeline's artifacts and nothing else.
@@ -80,6 +150,10 @@ impl<P> Job<P> {
     pub fn own_store(&self) -> Store {
         Store::new(towpath_aws::s3(self.aws()), self.settings)
     }
+}
+
+fn receipt(artifact: &Artifact, published: Published) -> Receipt {
+    Receipt::published(&artifact.name, published.bytes).with_digest(published.sha256)
 }
 
 fn location(artifact: &Artifact) -> Location<'_> {

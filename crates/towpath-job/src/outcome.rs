@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::secret::Secrets;
 use crate::variables::Variables;
+use towpath_secret::Secrets;
 
 /// What one step of an action came to.
 ///
@@ -75,6 +75,7 @@ impl Outcome {
 pub struct Receipt {
     name: String,
     bytes: u64,
+    sha256: Option<String>,
 }
 
 impl Receipt {
@@ -83,7 +84,13 @@ impl Receipt {
         Self {
             name: name.into(),
             bytes,
+            sha256: None,
         }
+    }
+
+    /// The same, of an object with this SHA-256.
+    pub(crate) fn with_digest(self, sha256: Option<String>) -> Self {
+        Self { sha256, ..self }
     }
 
     /// The artifact's name.
@@ -94,6 +101,11 @@ impl Receipt {
     /// The size of what was published.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The SHA-256 of what was published, in lower-case hexadecimal; `None` if not all of it passed through here.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
     }
 }
 

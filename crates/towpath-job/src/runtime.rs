@@ -16,7 +16,7 @@ use crate::action::Action;
 use crate::deliver::ReportError;
 use crate::event::{self, JobId};
 use crate::handle::handle;
-use crate::secret::Secrets;
+use towpath_secret::Secrets;
 
 /// How many settled jobs an environment remembers.
 const REMEMBERED: usize = 64;

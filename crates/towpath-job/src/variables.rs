@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits;
-use crate::secret::Secrets;
+use towpath_secret::Secrets;
 
 /// The output variables of an action: names later actions refer to as `#{namespace.name}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

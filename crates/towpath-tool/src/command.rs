@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use towpath_secret::Secret;
+
 /// A program with its arguments. No shell is involved unless the program is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -18,6 +20,8 @@ pub struct Command {
     pub directory: PathBuf,
     /// What the environment holds beyond, or instead of, [what every tool gets](crate::environment).
     pub environment: BTreeMap<OsString, OsString>,
+    /// The same of what must not be printed: it is taken out of all that the tool prints.
+    pub secrets: BTreeMap<OsString, Secret<String>>,
     /// Directories in front of `PATH`.
     pub search: Vec<PathBuf>,
 }
@@ -30,6 +34,7 @@ impl Command {
             arguments: Vec::new(),
             directory: directory.into(),
             environment: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             search: Vec::new(),
         }
     }
@@ -57,6 +62,13 @@ impl Command {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets a variable of the environment whose value nobody is to see.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<OsString>, value: Secret<String>) -> Self {
+        self.secrets.insert(name.into(), value);
         self
     }
 
@@ -117,8 +129,22 @@ mod tests {
             ),
             (Command::shell("cd site && make", "."), "cd site && make"),
             (Command::new("env", ".").env("TOKEN", "hidden"), "env"),
+            (
+                Command::new("env", ".").secret("TOKEN", Secret::new("hidden".into())),
+                "env",
+            ),
         ] {
             assert_eq!(command.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_by_debug() {
+        let command = Command::new("env", ".").secret("TOKEN", Secret::new("hidden".into()));
+        let shown = format!("{command:?}");
+        assert!(
+            shown.contains("TOKEN") && !shown.contains("hidden"),
+            "{shown}"
+        );
     }
 }

@@ -139,6 +139,12 @@ pub(crate) fn build(
     environment.insert("YARN_ENABLE_MIRROR".into(), is_lasting.to_string().into());
     environment.insert(RUN.into(), run.into());
     environment.extend(command.environment.clone());
+    environment.extend(
+        command
+            .secrets
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().into())),
+    );
     if !command.search.is_empty()
         && let Some(path) = environment.get_mut(OsStr::new("PATH"))
     {

@@ -1,6 +1,9 @@
-//! A tool's output: line by line to the log, and its end kept.
+//! A tool's output: line by line to the log, and its end kept. Secrets are taken out before anything is cut off, so that
+//! no half of one is left.
 
 use std::borrow::Cow;
+
+use towpath_secret::{Masking, Secrets};
 
 /// After so many lines or bytes of one run, the log gets no more: a tool in a loop must not cost a fortune in
 /// CloudWatch nor slow the job. The end of the output is logged in any case.
@@ -12,6 +15,9 @@ pub(crate) const LINE_BYTES: usize = 8 * 1024;
 /// Takes what a tool prints, in pieces of any size. Memory stays below a fixed bound whatever comes.
 #[derive(Debug)]
 pub(crate) struct Output {
+    /// `None` where there is nothing to hide.
+    masking: Option<Masking>,
+    secrets: Secrets,
     tail: Tail,
     /// The line that has not ended yet, up to [`LINE_BYTES`].
     line: Vec<u8>,
@@ -23,8 +29,10 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(tail_bytes: usize) -> Self {
+    pub(crate) fn new(tail_bytes: usize, secrets: Secrets) -> Self {
         Self {
+            masking: (!secrets.is_empty()).then(|| Masking::new(secrets.clone())),
+            secrets,
             tail: Tail::new(tail_bytes),
             line: Vec::new(),
             cut: 0,
@@ -35,7 +43,17 @@ impl Output {
     }
 
     /// Takes a piece; `log` gets each line that ends in it.
-    pub(crate) fn feed(&mut self, piece: &[u8], mut log: impl FnMut(&str)) {
+    pub(crate) fn feed(&mut self, piece: &[u8], log: impl FnMut(&str)) {
+        match &mut self.masking {
+            None => self.take(piece, log),
+            Some(masking) => {
+                let clean = masking.feed(piece);
+                self.take(&clean, log);
+            }
+        }
+    }
+
+    fn take(&mut self, piece: &[u8], mut log: impl FnMut(&str)) {
         self.tail.push(piece);
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             let (content, is_end) = match part.strip_suffix(b"\n") {
@@ -58,10 +76,15 @@ impl Output {
 
     /// There is no more to come. Answers the end of the output, as text for people.
     pub(crate) fn finish(mut self, mut log: impl FnMut(&str)) -> String {
+        if let Some(masking) = self.masking.take() {
+            let clean = masking.finish();
+            self.take(&clean, &mut log);
+        }
         if !self.line.is_empty() {
             self.end_line(&mut log);
         }
-        let tail = self.tail.into_text();
+        // What colours stood between is together now.
+        let tail = self.secrets.redact(&self.tail.into_text());
         if self.left_out > 0 {
             log(&format!(
                 "… {} lines left out of the log; the output ends with:",
@@ -78,7 +101,7 @@ impl Output {
 
     fn end_line(&mut self, log: &mut impl FnMut(&str)) {
         let text = String::from_utf8_lossy(&self.line);
-        let text = readable(&text);
+        let text = self.secrets.redact(&readable(&text));
         match self.cut {
             0 => log(&text),
             cut => log(&format!("{text}… ({cut} more bytes)")),
@@ -189,7 +212,7 @@ mod tests {
 
     fn fed(pieces: &[&[u8]], tail_bytes: usize) -> (Vec<String>, String) {
         let mut lines = Vec::new();
-        let mut output = Output::new(tail_bytes);
+        let mut output = Output::new(tail_bytes, Secrets::default());
         for piece in pieces {
             output.feed(piece, |line| lines.push(line.to_owned()));
         }
@@ -259,7 +282,7 @@ mod tests {
         assert_eq!(lines.last().unwrap(), "the end");
         assert!(tail.ends_with("y\nthe end"));
 
-        let mut output = Output::new(100);
+        let mut output = Output::new(100, Secrets::default());
         let mut logged = 0;
         let piece = vec![b'z'; 64 * 1024];
         for _ in 0..1600 {
@@ -269,5 +292,45 @@ mod tests {
         }
         assert!(logged as u64 <= LOGGED_BYTES + 100_000, "{logged}");
         assert!(output.finish(|_| {}).len() < 200);
+    }
+
+    #[test]
+    fn a_secret_is_in_no_line_and_in_no_tail_however_it_is_cut() {
+        let secret = "npm_4f8a90bcdef12345";
+        let long = [
+            vec![b'x'; LINE_BYTES - 5],
+            secret.as_bytes().to_vec(),
+            b"\n".to_vec(),
+        ]
+        .concat();
+        let first = format!("token={secret}\nand ");
+        for (pieces, limit) in [
+            (vec![first.as_bytes(), secret.as_bytes()], 1_000),
+            // Between two pieces.
+            (
+                vec![b"npm_4f8a90".as_slice(), b"bcdef12345 ", b"npm_4f8a9"],
+                1_000,
+            ),
+            // At the limit of a line, and of what is kept.
+            (vec![long.as_slice()], 1_000),
+            (vec![b"....... ", secret.as_bytes(), b"\n"], 10),
+            (
+                vec![b"npm_\x1b[31m4f8a90bcdef12345\x1b[0m\n".as_slice()],
+                1_000,
+            ),
+        ] {
+            let mut shown = Vec::new();
+            let mut output = Output::new(limit, Secrets::new([secret.to_owned()]));
+            for piece in &pieces {
+                output.feed(piece, |line| shown.push(line.to_owned()));
+            }
+            let tail = output.finish(|line| shown.push(line.to_owned()));
+            shown.push(tail);
+            let shown = shown.join("\n");
+            for part in ["npm_4", "4f8a9", "bcdef", "12345"] {
+                assert!(!shown.contains(part), "{part} in {shown}");
+            }
+            assert!(shown.contains("***"), "{shown}");
+        }
     }
 }

@@ -15,6 +15,8 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
+use towpath_secret::Secrets;
+
 use crate::{Command, ToolError, Workspace, environment, output::Output, survivors::Run};
 
 /// What a run may take.
@@ -54,6 +56,8 @@ pub struct Finished {
 /// to the log (target `tool`). After 20,000 lines or 4 MiB the log leaves out the rest but for the end, and says how
 /// much; a line is cut at 8 KiB. Colours are taken out.
 ///
+/// The command's secrets, and what they become in addresses, headers and the like, are taken out of both.
+///
 /// The run ends when the program itself ends, also if it has left something running that holds the pipe open. What
 /// is left is killed: the process group, everything that carries the run's mark in its environment, and in a
 /// [sealed](crate::seal_process) process every orphan (on Linux; elsewhere only the group). This also happens when
@@ -66,6 +70,7 @@ pub async fn run(
     let host: BTreeMap<_, _> = std::env::vars_os().collect();
     let mut run = Run::new();
     let environment = environment::build(&host, workspace, command, run.mark());
+    let secrets = Secrets::new(command.secrets.values().map(|value| value.expose().clone()));
     let started = Instant::now();
     tracing::info!(target: "tool", "$ {command}");
     let (mut child, mut pipe) = start(command, environment, &mut run)?;
@@ -74,7 +79,7 @@ pub async fn run(
         command: command.to_string(),
         source,
     };
-    let mut output = Output::new(limits.tail_bytes);
+    let mut output = Output::new(limits.tail_bytes, secrets);
     let ended = follow(&mut child, &mut pipe, &mut output, &run, started, limits).await;
     let left = kill(run).await;
     if left > 0 {

@@ -1,6 +1,7 @@
 //! What moving artifacts promises, held against a server of its own: the requests are looked at as
 //! they come, and connections can be cut where it hurts.
 
+mod copies;
 mod overlays;
 mod ranges;
 mod reading;

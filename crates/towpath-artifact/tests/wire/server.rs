@@ -46,6 +46,7 @@ impl Request {
         match self.method.as_str() {
             "PUT" if part && copy => "UploadPartCopy",
             "PUT" if part => "UploadPart",
+            "PUT" if copy => "CopyObject",
             "PUT" => "PutObject",
             "POST" if self.query("uploads").is_some() => "CreateMultipartUpload",
             "POST" if self.query("uploadId").is_some() => "CompleteMultipartUpload",
@@ -286,8 +287,33 @@ impl State {
                 };
                 self.store(request.path(), stored)
             }
+            "CopyObject" => self.copy(request),
             _ => self.in_parts(request),
         }
+    }
+
+    fn copy(&self, request: &Request) -> Response {
+        let source = format!("/{}", request.header("x-amz-copy-source").unwrap());
+        let found = self.objects.lock().unwrap().get(&source).cloned();
+        let Some(object) = found.map(|object| object.body) else {
+            return error(404, "NoSuchKey", "The specified key does not exist.");
+        };
+        let wanted = request.header("x-amz-copy-source-if-match");
+        if wanted.is_some_and(|wanted| wanted != etag(&object)) {
+            return error(412, "PreconditionFailed", "The object is another one now");
+        }
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(&object);
+        let text = format!(
+            "<CopyObjectResult><ETag>{}</ETag><ChecksumSHA256>{}</ChecksumSHA256></CopyObjectResult>",
+            etag(&object),
+            aws_smithy_types::base64::encode(digest),
+        );
+        let stored = Stored {
+            body: object,
+            metadata: metadata(request),
+        };
+        self.store(request.path(), stored);
+        response(200, &[("x-amz-version-id", "v1".into())], text.as_bytes())
     }
 
     fn store(&self, path: &str, stored: Stored) -> Response {
