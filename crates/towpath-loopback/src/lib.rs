@@ -24,6 +24,7 @@ mod permission;
 mod protocol;
 mod router;
 mod s3;
+mod secretsmanager;
 mod server;
 mod sigv4;
 mod sns;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::World;
 use crate::input::{list, text};
+use crate::{World, ssm};
 
 /// An IAM action and the resource it concerns.
 pub(crate) type Need = (String, String);
@@ -75,6 +75,12 @@ pub(crate) fn needed(
                 .or_else(|| named("Name").map(|name| world.arn("sns", &name)))
                 .unwrap_or_else(|| "*".into()),
         )],
+        "secretsmanager" => {
+            let resource = named("SecretId")
+                .or_else(|| named("Name"))
+                .map_or_else(|| "*".to_owned(), |id| world.secretsmanager.arn(world, &id));
+            vec![(format!("secretsmanager:{operation}"), resource)]
+        }
         "ssm" => parameters(world, operation, input),
         "monitoring" => {
             let names = list(input, "AlarmNames")
@@ -136,10 +142,12 @@ fn parameters(world: &World, operation: &str, input: &Value) -> Vec<Need> {
         .map(str::to_owned)
         .chain(text(input, "Name"))
         .chain(text(input, "Path"));
+    let names: Vec<String> = names.collect();
     let resources: Vec<String> = names
+        .iter()
         .map(|name| {
             if name.starts_with("arn:") {
-                return name;
+                return name.clone();
             }
             world.arn(
                 "ssm",
@@ -147,7 +155,15 @@ fn parameters(world: &World, operation: &str, input: &Value) -> Vec<Need> {
             )
         })
         .collect();
-    each(format!("ssm:{operation}"), resources)
+    let mut needs = each(format!("ssm:{operation}"), resources);
+    // What Parameter Store hands on has to be readable where it lies, too.
+    for secret in names.iter().filter_map(|name| ssm::secret(name)) {
+        needs.push((
+            "secretsmanager:GetSecretValue".to_owned(),
+            world.secretsmanager.arn(world, secret),
+        ));
+    }
+    needs
 }
 
 fn each(action: String, resources: Vec<String>) -> Vec<Need> {
@@ -231,6 +247,30 @@ mod tests {
                 "PutLogEvents",
                 json!({"logGroupName": "/g", "logStreamName": "s"}),
                 vec![("logs:PutLogEvents", arn("logs log-group:/g:log-stream:s"))],
+            ),
+            (
+                "secretsmanager",
+                "GetSecretValue",
+                json!({"SecretId": "app/npm"}),
+                vec![(
+                    "secretsmanager:GetSecretValue",
+                    arn("secretsmanager secret:app/npm"),
+                )],
+            ),
+            (
+                "ssm",
+                "GetParameter",
+                json!({"Name": "/aws/reference/secretsmanager/app/npm"}),
+                vec![
+                    (
+                        "ssm:GetParameter",
+                        arn("ssm parameter/aws/reference/secretsmanager/app/npm"),
+                    ),
+                    (
+                        "secretsmanager:GetSecretValue",
+                        arn("secretsmanager secret:app/npm"),
+                    ),
+                ],
             ),
             ("sts", "GetCallerIdentity", json!({}), vec![]),
             (

@@ -158,6 +158,12 @@ async fn perform(
                         .call(&world, caller, operation, input)
                         .await
                 }
+                "secretsmanager" => {
+                    world
+                        .secretsmanager
+                        .call(&world, caller, operation, input)
+                        .await
+                }
                 "sns" => world.sns.call(&world, caller, operation, input).await,
                 "ssm" => world.ssm.call(&world, caller, operation, input).await,
                 "sts" => world.sts.call(&world, caller, operation, input).await,

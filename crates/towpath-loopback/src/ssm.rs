@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::identity::now_ms;
 use crate::input::{flag, list, required, text};
 use crate::{AwsError, Caller, World};
+
+/// The type of a parameter that is kept encrypted.
+const SECURE: &str = "SecureString";
 
 /// The parameters, by their names.
 #[derive(Default)]
@@ -37,17 +41,23 @@ impl Ssm {
             "PutParameter" => self.put(world, &input),
             "GetParameter" => {
                 let name = required(&input, "Name")?;
-                let found = self.with(|parameters| parameters.get(plain_name(&name)).cloned());
+                let decrypted = flag(&input, "WithDecryption");
+                let plain = plain_name(&name);
+                if let Some(id) = secret(plain) {
+                    return handed_on(world, plain, id, decrypted);
+                }
+                let found = self.with(|parameters| parameters.get(plain).cloned());
                 let parameter = found.ok_or_else(|| not_found(&name))?;
-                Ok(json!({"Parameter": parameter.shown(world, plain_name(&name))}))
+                Ok(json!({"Parameter": parameter.shown(world, plain, decrypted)}))
             }
             "GetParameters" => {
+                let decrypted = flag(&input, "WithDecryption");
                 let (mut found, mut invalid) = (Vec::new(), Vec::new());
                 self.with(|parameters| {
                     for name in list(&input, "Names").iter().filter_map(Value::as_str) {
                         match parameters.get(plain_name(name)) {
                             Some(parameter) => {
-                                found.push(parameter.shown(world, plain_name(name)));
+                                found.push(parameter.shown(world, plain_name(name), decrypted));
                             }
                             None => invalid.push(name.to_owned()),
                         }
@@ -59,6 +69,7 @@ impl Ssm {
                 let path = required(&input, "Path")?;
                 let folder = format!("{}/", path.trim_end_matches('/'));
                 let deep = flag(&input, "Recursive");
+                let decrypted = flag(&input, "WithDecryption");
                 let found: Vec<Value> = self.with(|parameters| {
                     parameters
                         .iter()
@@ -66,7 +77,7 @@ impl Ssm {
                             name.strip_prefix(&folder)
                                 .is_some_and(|rest| deep || !rest.contains('/'))
                         })
-                        .map(|(name, parameter)| parameter.shown(world, name))
+                        .map(|(name, parameter)| parameter.shown(world, name, decrypted))
                         .collect()
                 });
                 Ok(json!({"Parameters": found}))
@@ -85,7 +96,7 @@ impl Ssm {
         let name = required(input, "Name")?;
         let value = required(input, "Value")?;
         let kind = text(input, "Type");
-        if kind.as_deref() == Some("SecureString") {
+        if kind.as_deref() == Some(SECURE) {
             world
                 .fidelity
                 .simulated("SSM SecureString encryption (kept in memory as it is)");
@@ -124,17 +135,51 @@ impl Ssm {
 }
 
 impl Parameter {
-    fn shown(&self, world: &World, name: &str) -> Value {
+    /// A secure string is not told but to who asks for it in clear.
+    fn shown(&self, world: &World, name: &str, decrypted: bool) -> Value {
+        let hidden = self.kind == SECURE && !decrypted;
+        let value = if hidden {
+            hex::encode(Sha256::digest(&self.value))
+        } else {
+            self.value.clone()
+        };
         json!({
             "Name": name,
             "Type": self.kind,
-            "Value": self.value,
+            "Value": value,
             "Version": self.version,
             "LastModifiedDate": self.modified_ms as f64 / 1000.0,
             "ARN": world.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
             "DataType": "text",
         })
     }
+}
+
+/// The secret of Secrets Manager that a parameter's name stands for.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html>
+pub(crate) fn secret(name: &str) -> Option<&str> {
+    name.strip_prefix("/aws/reference/secretsmanager/")
+}
+
+fn handed_on(world: &World, name: &str, id: &str, decrypted: bool) -> Result<Value, AwsError> {
+    if !decrypted {
+        return Err(AwsError::client(
+            "ValidationException",
+            "WithDecryption flag must be True for retrieving a Secret Manager secret.",
+        ));
+    }
+    let value = world
+        .secretsmanager
+        .text(id)
+        .ok_or_else(|| not_found(name))?;
+    Ok(json!({"Parameter": {
+        "Name": name,
+        "Type": SECURE,
+        "Value": value,
+        "Version": 0,
+        "ARN": world.arn("ssm", &format!("parameter{name}")),
+        "DataType": "text",
+    }}))
 }
 
 /// The name in a name, or in a parameter's ARN.

@@ -19,6 +19,7 @@ use crate::identity::Identity;
 use crate::lambda::Lambda;
 use crate::logs::Logs;
 use crate::s3::S3;
+use crate::secretsmanager::SecretsManager;
 use crate::sns::Sns;
 use crate::ssm::Ssm;
 use crate::sts::Sts;
@@ -86,6 +87,7 @@ pub struct World {
     pub(crate) identity: Identity,
     pub(crate) logs: Logs,
     pub(crate) s3: S3,
+    pub(crate) secretsmanager: SecretsManager,
     pub(crate) sns: Sns,
     pub(crate) ssm: Ssm,
     pub(crate) sts: Sts,
@@ -112,6 +114,7 @@ impl World {
             iam: Iam::default(),
             logs: Logs::new(state.join("logs")),
             s3: S3::new(state.join("s3")),
+            secretsmanager: SecretsManager::default(),
             sns: Sns::default(),
             ssm: Ssm::default(),
             sts: Sts::default(),

@@ -277,10 +277,27 @@ pub(super) async fn copy(
         attributes.tags = header_tags(input.tagging.as_deref());
     }
 
+    // The checksum of a copy is of the whole object, whatever its source has: of the algorithm that is asked for, else
+    // of the source's own.
     let mut draft = gateway.store.draft(&input.bucket)?;
+    let told = Told {
+        md5: None,
+        algorithm: input
+            .checksum_algorithm
+            .as_ref()
+            .map(|algorithm| algorithm.as_str().to_ascii_lowercase()),
+        checksum: match input.checksum_algorithm {
+            None => content.checksum.clone(),
+            Some(_) => Checksum::default(),
+        },
+    };
+    told.prepare(&mut draft);
     draft.append(&content.path, None).await?;
     let mut finished = draft.finish().await?;
-    finished.checksum = content.checksum.clone();
+    if finished.checksum != Checksum::default() {
+        finished.checksum.checksum_type =
+            Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+    }
     let committed = gateway.store.commit(
         &input.bucket,
         &input.key,
@@ -289,11 +306,17 @@ pub(super) async fn copy(
         &Precondition::default(),
     )?;
     gateway.tell_encryption(&committed);
+    let checksum = committed.content.checksum;
     Ok(CopyObjectOutput {
         copy_object_result: Some(CopyObjectResult {
+            checksum_crc32: checksum.checksum_crc32,
+            checksum_crc32c: checksum.checksum_crc32c,
+            checksum_crc64nvme: checksum.checksum_crc64nvme,
+            checksum_sha1: checksum.checksum_sha1,
+            checksum_sha256: checksum.checksum_sha256,
+            checksum_type: checksum.checksum_type,
             e_tag: Some(ETag::Strong(committed.content.etag)),
             last_modified: Some(committed.modified.into()),
-            ..CopyObjectResult::default()
         }),
         copy_source_version_id: gateway.shown_id(bucket, &version)?,
         server_side_encryption: committed.content.attributes.encryption.map(Into::into),
