@@ -43,7 +43,7 @@ impl Function {
 
 /// The template. A function's role may report, and do what the suite's functions do beside the job itself; it may
 /// not touch the artifact bucket, because that is what the job's credentials are for.
-pub(crate) fn template(functions: &[Function]) -> Value {
+pub(crate) fn template(functions: &[Function], allowed: &[(Vec<String>, String)]) -> Value {
     let mut resources = json!({
         "Artifacts": {
             "Type": "AWS::S3::Bucket",
@@ -66,6 +66,12 @@ pub(crate) fn template(functions: &[Function]) -> Value {
             allow(&["lambda:InvokeFunction", "codestar-connections:UseConnection"], "*"),
         ])),
     });
+    let statements =
+        &mut resources["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    for (actions, resource) in allowed {
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": resource});
+        statements.as_array_mut().expect("a list").push(statement);
+    }
     for (number, function) in functions.iter().enumerate() {
         resources[format!("Function{number}")] = json!({
             "Type": "AWS::Lambda::Function",

@@ -23,7 +23,7 @@ pub use command_line::{CommandLine, Finished, Running};
 pub use pipeline::{Action, Pipeline};
 pub use run::{Done, Run};
 pub use tree::Tree;
-pub use world::{Setup, World};
+pub use world::{Setup, World, files as files_below};
 
 /// How long anything in a test may take. Reached only when something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -30,6 +30,7 @@ const STACK: &str = "world";
 /// A world to be.
 pub struct Setup {
     functions: Vec<Function>,
+    allowed: Vec<(Vec<String>, String)>,
     settings: Settings,
     state: TempDir,
 }
@@ -44,6 +45,7 @@ impl Setup {
         settings.async_retry_delay = Duration::from_millis(50);
         let setup = Self {
             functions: Vec::new(),
+            allowed: Vec::new(),
             settings,
             state,
         };
@@ -75,6 +77,22 @@ impl Setup {
         self
     }
 
+    /// What the functions' role may do beside what every function does.
+    #[must_use]
+    pub fn allow(mut self, actions: &[&str], resource: &str) -> Self {
+        let actions = actions.iter().map(ToString::to_string).collect();
+        self.allowed.push((actions, resource.to_owned()));
+        self
+    }
+
+    /// A variable in every function's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        let variables = &mut self.settings.function_environment;
+        variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Another behaviour of the loopback.
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -98,7 +116,7 @@ impl Setup {
             pipelines: AtomicU32::new(0),
             state: self.state,
         };
-        world.deploy(&self.functions).await;
+        world.deploy(&self.functions, &self.allowed).await;
         world
     }
 }
@@ -240,6 +258,11 @@ impl World {
 
     /// One file of an output artifact of an action that has ended.
     pub async fn file(&self, done: &Done, artifact: &str, path: &str) -> Vec<u8> {
+        crate::archive::read(&self.artifact(done, artifact).await, path)
+    }
+
+    /// A whole output artifact of an action that has ended, as it lies in the bucket.
+    pub async fn artifact(&self, done: &Done, artifact: &str) -> Vec<u8> {
         let (_, bucket, key) = done
             .artifacts
             .iter()
@@ -247,7 +270,7 @@ impl World {
             .unwrap_or_else(|| panic!("no artifact `{artifact}`: {done:#?}"));
         let object = self.s3.get_object().bucket(bucket).key(key).send().await;
         let body = object.expect("the artifact").body.collect().await;
-        crate::archive::read(&body.expect("the artifact").into_bytes(), path)
+        body.expect("the artifact").into_bytes().to_vec()
     }
 
     /// Invokes a function by itself, without a pipeline, and waits: whether it failed, and its answer.
@@ -286,7 +309,7 @@ impl World {
         self.state.path()
     }
 
-    async fn deploy(&self, functions: &[Function]) {
+    async fn deploy(&self, functions: &[Function], allowed: &[(Vec<String>, String)]) {
         let bucket = self.s3.create_bucket().bucket(PACKAGES).send().await;
         bucket.expect("a bucket");
         for function in functions {
@@ -297,7 +320,7 @@ impl World {
         self.cloudformation
             .create_stack()
             .stack_name(STACK)
-            .template_body(deployment::template(functions).to_string())
+            .template_body(deployment::template(functions, allowed).to_string())
             .capabilities("CAPABILITY_NAMED_IAM".into())
             .send()
             .await
@@ -334,7 +357,7 @@ impl Drop for World {
 }
 
 /// Every file below a directory.
-pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+pub fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.file_type() {

@@ -6,6 +6,7 @@ use towpath_job::{Failure, FailureType, JobError, chain};
 use towpath_tool::ToolError;
 
 use crate::detect::DetectError;
+use crate::secret::SecretError;
 
 /// Why the action failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,19 @@ pub enum InstallError {
     /// The package manager failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// A secret is not to be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A secret would be published.
+    #[error(
+        "the installation wrote secret `{secret}` to `{path}`, which would be published with it"
+    )]
+    Leak {
+        /// The name after `Secret.`.
+        secret: String,
+        /// Where, relative to the output.
+        path: PathBuf,
+    },
     /// The tree could not be read or taken apart.
     #[error("failed to collect what was installed at `{path}`")]
     Tree {
@@ -101,6 +115,10 @@ impl From<InstallError> for Failure {
                     _ => failure,
                 }
             }
+            InstallError::Secret(error) => error.into(),
+            InstallError::Leak { secret, .. } => Self::job(message).with_hint(format!(
+                "have what is written refer to the variable, as `${{{secret}}}` does in an .npmrc, or leave it out; nothing was published"
+            )),
             InstallError::Detect(error) => Self::configuration(message).with_hint(error.hint()),
             InstallError::Mismatch {
                 lock, mend, output, ..
@@ -175,7 +193,7 @@ fn hint(tail: &str) -> Option<&'static str> {
         ),
         (
             "npm error code E401",
-            "the registry asks for credentials: give the function npm_config_userconfig with an .npmrc",
+            "the registry asks for credentials: have .npmrc refer to a variable, as in `_authToken=${NPM_TOKEN}`, and give it with `Secret.NPM_TOKEN=ssm:/path`",
         ),
         (
             "npm error code E404",
@@ -188,7 +206,7 @@ fn hint(tail: &str) -> Option<&'static str> {
         ("No module named pip", "install pip in the function's image"),
         (
             "No matching distribution found",
-            "no such version for this Python and platform; a private index needs PIP_INDEX_URL",
+            "no such version for this Python and platform; a private index needs PIP_INDEX_URL, which `Secret.PIP_INDEX_URL=ssm:/path` gives",
         ),
     ];
     signs

@@ -12,6 +12,7 @@ use crate::{
     Facts, InstallError, Parameters, Plan, Toolchain, collect,
     detect::{self, DetectError},
     mismatch, plan, portable,
+    secret::{self, Values},
 };
 
 /// A plan, and the programs that can carry it out.
@@ -102,6 +103,7 @@ pub async fn install(
     source: &Path,
     added: &Path,
     parameters: &Parameters,
+    secrets: &Values,
     workspace: &Workspace,
     deadline: Instant,
 ) -> Result<Installed, InstallError> {
@@ -114,16 +116,17 @@ pub async fn install(
     }
     let before = collect::Before::list(source)?;
     for prepared in prepared {
-        carry_out(prepared, source, parameters, workspace, deadline).await?;
+        carry_out(prepared, source, parameters, secrets, workspace, deadline).await?;
     }
 
     let (source, into) = (source.to_owned(), added.to_owned());
-    let prepared = prepared.to_vec();
+    let (prepared, secrets) = (prepared.to_vec(), secrets.clone());
     tokio::task::spawn_blocking(move || {
         before.move_added(&source, &into)?;
         for prepared in &prepared {
             portable::make(&prepared.plan, &source, &into)?;
         }
+        secret::check(&into, &secrets)?;
         let parts = prepared.iter().map(|prepared| part(prepared, &into));
         Ok(Installed {
             parts: parts.collect(),
@@ -162,6 +165,7 @@ async fn carry_out(
     Prepared { plan, tools }: &Prepared,
     source: &Path,
     parameters: &Parameters,
+    secrets: &Values,
     workspace: &Workspace,
     deadline: Instant,
 ) -> Result<(), InstallError> {
@@ -185,7 +189,7 @@ async fn carry_out(
         output: output.to_owned(),
     };
     for command in plan.commands(tools, parameters, &directory) {
-        match run(&command, workspace, &limits).await {
+        match run(&secrets.given_to(command), workspace, &limits).await {
             Ok(finished) if mismatch::is_told(plan.manager(), &finished.tail, true) => {
                 return Err(disagree(&finished.tail));
             }

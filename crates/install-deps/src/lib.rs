@@ -5,10 +5,11 @@
 //! directory of packages; the lock file if there was none; whatever the project's own install scripts made.
 //!
 //! The way: the files of each `dir` are read ([`Facts`]); they decide who installs ([`detect`]), which makes a [`Plan`];
-//! the programs for it are found ([`Toolchain`]); they run; what they added is moved out of the source and freed of
+//! the programs for it are found ([`Toolchain`]); what was installed before is taken from the [`cache`]; else they run; what they added is moved out of the source and freed of
 //! what holds on one machine or at one time only. What a tool may do is `towpath-tool`'s matter, and so is what the
 //! consumers put back ([`towpath_tool::installed`]). The parameters are listed at [`Parameters`].
 
+pub mod cache;
 mod collect;
 mod deciding;
 pub mod detect;
@@ -20,11 +21,13 @@ mod mismatch;
 mod parameters;
 mod plan;
 mod portable;
+pub mod secret;
 mod toolchain;
 
-use towpath_job::{Action, Artifact, Job, Outcome, Source};
+use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Source};
 use towpath_tool::Workspace;
 
+use cache::Cache;
 pub use deciding::Deciding;
 pub use error::InstallError;
 pub use facts::Facts;
@@ -65,21 +68,37 @@ async fn step(
     job.fetch(source, &tree).await?;
     let deadline = job.work_deadline();
     let prepared = prepare(&tree, &job.parameters, workspace, deadline).await?;
+    let cache = Cache::of(job, &tree, &prepared, workspace).await;
+    if let Some(cache) = &cache
+        && let Some((receipt, summary)) = cache.restore(job, output).await
+    {
+        return Ok(done(format!("{summary}, from the cache"), receipt));
+    }
+    let secrets = secret::fetch(job, &job.parameters.secrets).await?;
     let installed = install(
         &prepared,
         &tree,
         &added,
         &job.parameters,
+        &secrets,
         workspace,
         deadline,
     )
     .await?;
     let receipt = job.publish(output, Source::Directory(&added)).await?;
-    Ok(Outcome::Done {
-        summary: installed.to_string(),
+    let summary = installed.to_string();
+    if let Some(cache) = &cache {
+        cache.keep(job, output, &receipt, &added, &summary).await;
+    }
+    Ok(done(summary, receipt))
+}
+
+fn done(summary: String, receipt: Receipt) -> Outcome {
+    Outcome::Done {
+        summary,
         variables: towpath_job::Variables::default(),
         receipts: vec![receipt],
-    })
+    }
 }
 
 /// There is one thing to publish.

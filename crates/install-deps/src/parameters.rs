@@ -5,6 +5,7 @@ use std::path::{Component, PathBuf};
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
 
 use crate::Manager;
+use crate::secret::{self, Reference};
 
 /// Whether packages may run code of their own while they are installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -20,7 +21,7 @@ pub enum Scripts {
 }
 
 /// What `UserParameters` say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
     /// `dir`: where in the source the manifests lie, in the order in which they are installed. Empty: in its root.
     pub directories: Vec<PathBuf>,
@@ -30,6 +31,26 @@ pub struct Parameters {
     pub arguments: Vec<String>,
     /// `scripts`: whether packages may run code of their own while they are installed.
     pub scripts: Scripts,
+    /// `cache`: whether an output that was installed before is used, and this one kept. Default: `on`.
+    pub cache: bool,
+    /// `trust`: for whom the output is: part of its place in the cache. Default: `default`.
+    pub trust: String,
+    /// `Secret.NAME`: what the installation, and nothing else, finds in its environment, and where that lies.
+    pub secrets: Vec<(String, Reference)>,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            directories: Vec::new(),
+            manager: None,
+            arguments: Vec::new(),
+            scripts: Scripts::default(),
+            cache: true,
+            trust: "default".to_owned(),
+            secrets: Vec::new(),
+        }
+    }
 }
 
 impl FromQuery for Parameters {
@@ -53,7 +74,18 @@ impl FromQuery for Parameters {
                 ("off", Scripts::Off),
             ],
         )?;
+        let cache = query.take_choice("cache", &[("on", true), ("off", false)])?;
+        let trust = query.take_as(
+            "trust",
+            "a trust level: up to 64 letters, digits, `-` and `_`",
+            parse_trust,
+        )?;
+        let secrets = secret::take(query)?;
+        let defaults = Self::default();
         Ok(Self {
+            cache: cache.unwrap_or(defaults.cache),
+            trust: trust.unwrap_or(defaults.trust),
+            secrets,
             directories: directories.unwrap_or_default(),
             manager,
             arguments: arguments.unwrap_or_default(),
@@ -71,6 +103,13 @@ impl Parameters {
             self.directories.clone()
         }
     }
+}
+
+/// A part of a key in S3, and of the role's policy that is to bound it.
+fn parse_trust(value: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let fits = (1..=64).contains(&value.len()) && value.bytes().all(plain);
+    fits.then(|| value.to_owned())
 }
 
 /// Each without `.`, never upwards, and named once.
@@ -161,6 +200,27 @@ mod tests {
                 },
             ),
             ("scripts=policy", defaults()),
+            ("cache=on&trust=default", defaults()),
+            (
+                "cache=off&trust=pull-request",
+                Parameters {
+                    cache: false,
+                    trust: "pull-request".into(),
+                    ..defaults()
+                },
+            ),
+            (
+                "Secret.NPM_TOKEN=ssm:/app/npm&Secret.PASSWORD=secretsmanager:app%23password",
+                Parameters {
+                    secrets: [
+                        ("NPM_TOKEN", "ssm:/app/npm"),
+                        ("PASSWORD", "secretsmanager:app#password"),
+                    ]
+                    .map(|(name, text)| (name.to_owned(), text.parse().unwrap()))
+                    .into(),
+                    ..defaults()
+                },
+            ),
             (
                 "args=--omit%3Ddev+--tag+'a+b'",
                 Parameters {
@@ -191,11 +251,33 @@ mod tests {
                 "parameter `scripts` is `maybe`, which is not one of policy, on, off",
             ),
             ("args='open", "is a quote open?"),
+            (
+                "Secret.NPM_TOKEN=npm_4f8a90bcdef",
+                "`Secret.NPM_TOKEN` is not a reference such as ssm:/app/npm-token",
+            ),
+            (
+                "Secret.PATH=ssm:/app/path",
+                "`Secret.PATH`: `PATH` has another meaning for the tools",
+            ),
+            (
+                "cache=yes",
+                "parameter `cache` is `yes`, which is not one of on, off",
+            ),
+            (
+                "trust=a/b",
+                "parameter `trust` is `a/b`, which is not a trust level",
+            ),
             ("maneger=npm", "unknown parameter `maneger`"),
             ("dir=a&dir=b", "parameter `dir` is given twice"),
         ] {
             let error = parse(given).unwrap_err();
             assert!(error.contains(expected), "{given}: {error}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_was_written_for_its_reference_is_not_repeated() {
+        let error = parse("Secret.NPM_TOKEN=npm_4f8a90bcdef").unwrap_err();
+        assert!(!error.contains("4f8a90"), "{error}");
     }
 }

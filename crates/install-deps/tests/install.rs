@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use install_deps::secret::Values;
 use install_deps::{InstallError, Installed, Parameters, Scripts, install, prepare};
 use tempfile::TempDir;
 use towpath_job::{Failure, FailureType};
@@ -60,6 +61,7 @@ impl Project {
             &source,
             &added,
             parameters,
+            &Values::default(),
             &self.workspace,
             deadline,
         )

@@ -53,6 +53,11 @@ pub(crate) struct Run {
     /// Run the functions that were built for Lambda: `DIR/<name>/bootstrap`, `DIR/<name>.zip` or `DIR/<name>`
     #[arg(long, value_name = "DIR")]
     pub(crate) functions: Option<PathBuf>,
+    /// Secrets for the functions: lines of `ssm:/path = VALUE` or `secretsmanager:NAME = VALUE`
+    ///
+    /// A VALUE of the form $NAME is taken from that environment variable.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,6 +6,8 @@ mod document;
 mod functions;
 pub(crate) mod progress;
 mod provision;
+mod secrets;
+mod shelf;
 mod source;
 mod view;
 mod watch;
@@ -41,6 +43,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
         definition.check_stage(stage).usage()?;
     }
     let functions = Functions::new(arguments.functions.as_deref()).usage()?;
+    let secrets = secrets::Secrets::read(arguments.secrets.as_deref()).usage()?;
     let state = State::open(&std::env::current_dir()?).usage()?;
 
     let mut settings = Settings::new(state.world());
@@ -51,6 +54,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
         state.cache().display().to_string(),
     );
     let loopback = Loopback::start(settings).await?;
+    secrets.put(&provision::config(&loopback)).await?;
     reporter.event(&Event::Note(format!("AWS is {}", loopback.endpoint())));
 
     // From here on everything ends with the loopback's shutdown, whatever happens in between.
@@ -109,6 +113,16 @@ async fn execute(
     let approvals = approval::Approvals::new(&arguments.approve);
     approvals.check(&pipeline.approvals).usage()?;
     world.hand_over(&pipeline, source).await.usage()?;
+    let shelf = shelf::Shelf::of(&config, &state.dependencies()).await;
+    if let Some(shelf) = &shelf {
+        match shelf.lay_out().await {
+            Ok(0) => {}
+            Ok(count) => reporter.event(&Event::Note(format!(
+                "cache: {count} entries from earlier runs"
+            ))),
+            Err(error) => reporter.event(&Event::Note(format!("cache: none is used: {error:#}"))),
+        }
+    }
 
     let client = CodePipeline::new(&config);
     if let Some(stage) = &arguments.until {
@@ -126,6 +140,11 @@ async fn execute(
     })
     .await?;
     reporter.clear();
+    if let Some(shelf) = &shelf
+        && let Err(error) = shelf.take_in().await
+    {
+        reporter.event(&Event::Note(format!("cache: nothing was kept: {error:#}")));
+    }
 
     let report = document::Report::gather(
         &config,

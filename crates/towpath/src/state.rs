@@ -55,6 +55,11 @@ impl State {
         self.root.join("cache")
     }
 
+    /// Where what was installed is kept for later runs.
+    pub(crate) fn dependencies(&self) -> PathBuf {
+        self.cache().join("dependencies")
+    }
+
     /// Where the loopback keeps its world.
     pub(crate) fn world(&self) -> PathBuf {
         self.run.join("aws")

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use install_deps::secret::Values;
 use install_deps::{InstallError, Installed, Parameters, install, prepare};
 use tempfile::TempDir;
 use towpath_archive::{FileSource, Packing, Unpacking, pack, unpack};
@@ -167,6 +168,7 @@ impl Job {
             &source,
             &added,
             parameters,
+            &Values::default(),
             &self.workspace,
             deadline,
         )
