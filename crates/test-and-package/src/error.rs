@@ -128,6 +128,8 @@ impl From<ActionError> for Failure {
             ActionError::Store(error) => error.into(),
             ActionError::NoDirectory { .. } => Self::configuration(message)
                 .with_hint("`dir` is relative to the root of the source artifact"),
+            ActionError::Detect(TaskError::Installed(_)) => Self::configuration(message)
+                .with_hint("run install-deps again, in the image that runs this action"),
             ActionError::Detect(_) => Self::configuration(message)
                 .with_hint("name one of the project's own tasks, or give `command=…`"),
             ActionError::Task { task, source } => hinted(

@@ -87,7 +87,8 @@ pub enum InstalledError {
     },
     /// The interpreter is another one than the environment was made with.
     #[error(
-        "the installed packages in `{environment}` are for Python {wanted}, which is not here: {}",
+        "the installed packages in `{environment}` are for Python {wanted}, which is not here ({}): let the same image \
+         install them and run the tasks",
         found.join(", ")
     )]
     NoPython {
@@ -519,8 +520,8 @@ mod tests {
         record("", Some(python), &[]).write(&root, "uv").unwrap();
         let error = restore(Command::new("true", root)).unwrap_err().to_string();
         assert!(
-            error.contains("are for Python 2.4, which is not here: there is no `python2.4`")
-                || error.contains("are for Python 2.4, which is not here: `python2.4` fails"),
+            error.contains("are for Python 2.4, which is not here (there is no `python2.4`")
+                || error.contains("are for Python 2.4, which is not here (`python2.4` fails"),
             "{error}"
         );
     }
