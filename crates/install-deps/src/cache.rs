@@ -214,7 +214,7 @@ async fn describe(
         let manager = plan.manager();
         tools.insert(manager.to_string(), found.version.clone());
         tools.insert(
-            manager.runtime().program().0.to_owned(),
+            manager.runtime().question().0.to_owned(),
             found.runtime.clone(),
         );
         for command in plan.commands(found, parameters, &source.join(&plan.directory)) {

@@ -133,10 +133,14 @@ impl From<InstallError> for Failure {
             InstallError::Tool(error) => {
                 let failure =
                     Self::new(kind_of_tool(&error), error.cause()).with_output(told(error.tail()));
-                with_hint(
-                    failure,
-                    hint(error.tail()).map(Into::into).or_else(|| error.hint()),
-                )
+                let hint = match &error {
+                    ToolError::NotFound { program, .. } => Some(format!(
+                        "install `{program}` in the function's image (or on this machine); the tool image has npm, \
+                         pip, uv and Poetry, and infra/README.md says how to add others"
+                    )),
+                    _ => hint(error.tail()).map(Into::into).or_else(|| error.hint()),
+                };
+                with_hint(failure, hint)
             }
         }
     }
@@ -188,7 +192,7 @@ fn hint(tail: &str) -> Option<&'static str> {
             "install that Python in the function's image: uv may not fetch one, since the tasks would not have it",
         ),
         (
-            "gyp ERR! stack Error: getaddrinfo",
+            "This is most likely not a problem with node-gyp or the package itself",
             "a native module needs node's headers: give the function npm_config_nodedir with their directory, or a way to the internet",
         ),
         (

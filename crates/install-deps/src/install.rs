@@ -120,11 +120,15 @@ pub async fn install(
     }
 
     let (source, into) = (source.to_owned(), added.to_owned());
+    let job = workspace.root().to_owned();
     let (prepared, secrets) = (prepared.to_vec(), secrets.clone());
     tokio::task::spawn_blocking(move || {
         before.move_added(&source, &into)?;
-        for prepared in &prepared {
-            portable::make(&prepared.plan, &source, &into)?;
+        // The inner ones first: what lies in the directory of one may be another's, who knows it better.
+        let mut plans: Vec<&Plan> = prepared.iter().map(|prepared| &prepared.plan).collect();
+        plans.sort_by_key(|plan| std::cmp::Reverse(plan.directory.components().count()));
+        for plan in plans {
+            portable::make(plan, &source, &job, &into)?;
         }
         secret::check(&into, &secrets)?;
         let parts = prepared.iter().map(|prepared| part(prepared, &into));

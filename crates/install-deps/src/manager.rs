@@ -95,14 +95,17 @@ impl fmt::Display for Manager {
 }
 
 impl Runtime {
-    /// The program to ask for its version, and how.
-    pub(crate) fn program(self) -> (&'static str, &'static str) {
+    /// The program to ask for its version, and how. Node also says where it lies.
+    pub(crate) fn question(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Node => ("node", "--version"),
-            Self::Python => ("python3", "--version"),
-            Self::Rust => ("rustc", "--version"),
-            Self::Go => ("go", "version"),
-            Self::Java => ("java", "-version"),
+            Self::Node => (
+                "node",
+                &["--print", "`${process.version} ${process.execPath}`"],
+            ),
+            Self::Python => ("python3", &["--version"]),
+            Self::Rust => ("rustc", &["--version"]),
+            Self::Go => ("go", &["version"]),
+            Self::Java => ("java", &["-version"]),
         }
     }
 }

@@ -63,8 +63,17 @@ impl Plan {
     ) -> Vec<Command> {
         let scripts = parameters.scripts;
         let is_locked = self.recipe.lock.is_some();
-        let start =
-            || Command::new(tools.program.clone(), directory).args(tools.leading.iter().cloned());
+        let start = || {
+            let command =
+                Command::new(tools.program.clone(), directory).args(tools.leading.iter().cloned());
+            match &tools.headers {
+                // Else node-gyp would fetch them.
+                Some(headers) if std::env::var_os(NODE_HEADERS).is_none() => {
+                    command.env(NODE_HEADERS, headers)
+                }
+                _ => command,
+            }
+        };
         let with = |command: Command| command.args(&parameters.arguments);
         let choose =
             |condition, yes: &'static str, no: &'static str| if condition { yes } else { no };
@@ -248,6 +257,9 @@ impl Plan {
     }
 }
 
+/// Names the prefix of an installation of Node with its headers, to node-gyp. The function's own is passed on.
+const NODE_HEADERS: &str = "npm_config_nodedir";
+
 pub(crate) fn shown(directory: &Path) -> String {
     if directory.as_os_str().is_empty() {
         "the root of the source".to_owned()
@@ -296,6 +308,7 @@ mod tests {
             leading: leading.iter().map(Into::into).collect(),
             version: version.to_owned(),
             runtime: String::new(),
+            headers: Some("/opt/node".into()),
             warning: None,
         }
     }

@@ -24,8 +24,16 @@ use towpath_tool::{
 
 use crate::{InstallError, Manager, Plan};
 
-/// Makes what `plan` added to `source`, and is in `added` now, work elsewhere.
-pub(crate) fn make(plan: &Plan, source: &Path, added: &Path) -> Result<(), InstallError> {
+/// Stands for the job's own directory, which is gone when somebody reads of it: HOME and caches, as tools note them.
+const JOB: &str = "/towpath.job";
+
+/// Makes what `plan` added to `source`, and is in `added` now, work elsewhere. `job` is the directory of the job.
+pub(crate) fn make(
+    plan: &Plan,
+    source: &Path,
+    job: &Path,
+    added: &Path,
+) -> Result<(), InstallError> {
     let directory = added.join(&plan.directory);
     take_out(plan.manager(), &directory)?;
     let provides = match plan.manager() {
@@ -45,7 +53,7 @@ pub(crate) fn make(plan: &Plan, source: &Path, added: &Path) -> Result<(), Insta
         }
         Manager::Npm | Manager::Yarn | Manager::YarnClassic | Manager::Pnpm => None,
     };
-    let files = without_root(&directory, source, added)?;
+    let files = without_root(&directory, source, job, added)?;
     if matches!(plan.manager(), Manager::Pip | Manager::Uv | Manager::Poetry) {
         python::mend_records(&directory)?;
     }
@@ -193,16 +201,19 @@ fn without_time(text: &str) -> String {
     text.split_inclusive('\n').filter(is_kept).collect()
 }
 
-/// Frees links and files below `directory` of the path of the source. Gives the files that held it, relative to `added`.
+/// Frees links and files below `directory` of the paths of the source and of the job. Gives the files that held the
+/// source's, relative to `added`.
 fn without_root(
     directory: &Path,
     source: &Path,
+    job: &Path,
     added: &Path,
 ) -> Result<Vec<PathBuf>, InstallError> {
     /// What people or tools write for people to read; nothing that is longer holds a path to be followed.
     const LARGEST: u64 = 1 << 20;
     let mut files = Vec::new();
     let root = source.as_os_str().as_encoded_bytes();
+    let own = job.as_os_str().as_encoded_bytes();
     for entry in walk(directory)? {
         let path = entry.path();
         if entry.file_type().is_symlink() {
@@ -219,7 +230,10 @@ fn without_root(
             continue;
         }
         let bytes = fs::read(path).map_err(failed(path))?;
-        let Some(freed) = replaced(&bytes, root, ROOT.as_bytes()) else {
+        let of_source = replaced(&bytes, root, ROOT.as_bytes());
+        let is_recorded = of_source.is_some();
+        let of_job = replaced(of_source.as_ref().unwrap_or(&bytes), own, JOB.as_bytes());
+        let Some(freed) = of_job.or(of_source) else {
             continue;
         };
         // A binary file has its lengths and offsets.
@@ -231,7 +245,9 @@ fn without_root(
             continue;
         }
         rewrite(path, &freed, &metadata.permissions()).map_err(failed(path))?;
-        files.push(path.strip_prefix(added).unwrap_or(path).to_owned());
+        if is_recorded {
+            files.push(path.strip_prefix(added).unwrap_or(path).to_owned());
+        }
     }
     Ok(files)
 }
@@ -279,7 +295,7 @@ mod tests {
     fn the_source_s_path_is_taken_out_and_recorded() {
         let added = tempfile::tempdir().unwrap();
         let root = added.path();
-        let source = Path::new("/job/source");
+        let (source, job) = (Path::new("/job/source"), Path::new("/job"));
         write(
             root,
             &[
@@ -287,14 +303,17 @@ mod tests {
                     "web/node_modules/a/build/config.gypi",
                     "{'dir': '/job/source/web'}",
                 ),
-                ("web/node_modules/a/a.js", "'/job/sour'"),
+                ("web/node_modules/a/build/notes", "/job/home/.npmrc"),
+                ("web/node_modules/a/a.js", "'/jo/sour'"),
                 ("web/node_modules/a/a.node", "\0/job/source"),
             ],
         );
         let modules = root.join("web/node_modules");
         symlink("/job/source/packages/b", modules.join("b")).unwrap();
         symlink("a", modules.join("c")).unwrap();
-        make(&plan("package.json", "web"), source, root).unwrap();
+        make(&plan("package.json", "web"), source, job, root).unwrap();
+        let notes = fs::read_to_string(modules.join("a/build/notes")).unwrap();
+        assert_eq!(notes, "/towpath.job/home/.npmrc");
         let gypi = modules.join("a/build/config.gypi");
         assert_eq!(
             fs::read_to_string(gypi).unwrap(),
@@ -324,6 +343,7 @@ mod tests {
         make(
             &plan("package.json", ""),
             Path::new("/job/source"),
+            Path::new("/job"),
             added.path(),
         )
         .unwrap();

@@ -4,7 +4,11 @@
 //! is there, it is the first of these that fits: what the project brings along (`yarnPath`), the program on the path,
 //! corepack.
 
-use std::{ffi::OsString, path::Path, time::Instant};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use towpath_tool::{Command, Limits, ToolError, Workspace, run};
 
@@ -21,6 +25,8 @@ pub struct Toolchain {
     pub version: String,
     /// The version of what its packages run on: `20.1.0`.
     pub runtime: String,
+    /// Where Node's headers lie, if they lie beside it: native modules are compiled without a network then.
+    pub headers: Option<PathBuf>,
     /// What the reader should know about this choice.
     pub warning: Option<String>,
 }
@@ -70,11 +76,13 @@ impl Toolchain {
             .arg(flag);
         let told = ask.version(asked).await?;
         let version = version_in(&told).unwrap_or(told);
+        let (runtime, headers) = ask.runtime(recipe.manager.runtime()).await?;
         Ok(Self {
             program,
             leading,
             version,
-            runtime: ask.runtime(recipe.manager.runtime()).await?,
+            runtime,
+            headers,
             warning,
         })
     }
@@ -92,12 +100,18 @@ impl Ask<'_> {
         Ok(run(&command, self.workspace, &self.limits).await?.tail)
     }
 
-    async fn runtime(&self, runtime: Runtime) -> Result<String, InstallError> {
-        let (program, flag) = runtime.program();
+    async fn runtime(&self, runtime: Runtime) -> Result<(String, Option<PathBuf>), InstallError> {
+        let (program, question) = runtime.question();
         let told = self
-            .version(Command::new(program, self.directory).arg(flag))
+            .version(Command::new(program, self.directory).args(question.iter().copied()))
             .await?;
-        Ok(version_in(&told).unwrap_or(told))
+        let headers = match runtime {
+            Runtime::Node => told
+                .split_once(' ')
+                .and_then(|(_, path)| headers_beside(path)),
+            Runtime::Python | Runtime::Rust | Runtime::Go | Runtime::Java => None,
+        };
+        Ok((version_in(&told).unwrap_or(told), headers))
     }
 
     async fn for_one_that_fits(
@@ -144,6 +158,15 @@ impl Ask<'_> {
             corepack: refused,
         })
     }
+}
+
+/// The prefix of an installation of Node that has its headers: `/usr` for `/usr/bin/node`.
+fn headers_beside(node: &str) -> Option<PathBuf> {
+    let prefix = Path::new(node.trim()).parent()?.parent()?;
+    prefix
+        .join("include/node/node_api.h")
+        .is_file()
+        .then(|| prefix.to_owned())
 }
 
 /// What answers to a manager's name on the search path.
@@ -260,6 +283,20 @@ mod tests {
         ] {
             assert_eq!(version_in(told).as_deref(), expected, "{told}");
         }
+    }
+
+    #[test]
+    fn headers_are_found_beside_node() {
+        let prefix = tempfile::tempdir().unwrap();
+        let node = prefix.path().join("bin/node");
+        assert_eq!(headers_beside(node.to_str().unwrap()), None);
+        std::fs::create_dir_all(prefix.path().join("include/node")).unwrap();
+        std::fs::write(prefix.path().join("include/node/node_api.h"), "").unwrap();
+        assert_eq!(
+            headers_beside(node.to_str().unwrap()).as_deref(),
+            Some(prefix.path())
+        );
+        assert_eq!(headers_beside("node"), None);
     }
 
     #[test]

@@ -293,3 +293,41 @@ async fn a_version_that_is_not_at_hand_is_named_with_what_is() {
             .contains("npm install --global yarn@0.0.1")
     );
 }
+
+#[tokio::test]
+async fn a_native_module_is_compiled_without_a_network_and_works_at_another_path() {
+    const LOOK: &str = "require('fs').accessSync(require('path').resolve(process.execPath, '../../include/node/node_api.h'))";
+    if !is_here("cc", &["--version"])
+        || !is_here("make", &["--version"])
+        || !is_here("node", &["-e", LOOK])
+    {
+        return;
+    }
+    let source = r#"
+#include <node_api.h>
+NAPI_MODULE_INIT() {
+  napi_value text;
+  napi_create_string_utf8(env, "compiled", NAPI_AUTO_LENGTH, &text);
+  return text;
+}
+"#;
+    let module = tgz(
+        r#"{"name": "native", "version": "1.0.0", "main": "build/Release/native.node", "gypfile": true}"#,
+        &[
+            (
+                "binding.gyp",
+                "{'targets': [{'target_name': 'native', 'sources': ['native.c']}]}",
+            ),
+            ("native.c", source),
+        ],
+    );
+    let package = r#"{"name": "app", "version": "1.0.0", "dependencies": {"native": "file:vendor/native.tgz"}}"#;
+    let project = Project::new(&[("package.json", package)])
+        .with("vendor/native.tgz", module)
+        .locked(&["package-lock.json"])
+        .await;
+    let (told, _) = project
+        .round_trip("", "node -p \"require('native')\"")
+        .await;
+    assert_eq!(told, "compiled");
+}

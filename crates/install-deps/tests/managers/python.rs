@@ -112,6 +112,33 @@ second = { path = "wheels/second-1.0-py3-none-any.whl" }
 }
 
 #[tokio::test]
+async fn an_environment_below_another_installation_works_at_another_path() {
+    if !is_here("uv", &["--version"]) {
+        return;
+    }
+    let mut project = uv_project()
+        .locked(&["uv.lock"])
+        .await
+        .moved_to("api")
+        .with("package.json", r#"{"name": "app", "version": "1.0.0"}"#);
+    project.parameters = Parameters {
+        directories: vec!["".into(), "api".into()],
+        ..Parameters::default()
+    };
+    let (told, installed) = project.round_trip("api", "app && greet").await;
+    let (first, second) = told.split_once('\n').unwrap();
+    assert_eq!(first, "the app");
+    assert!(second.ends_with("/source/api/.venv"), "{told}");
+    let installed = installed.to_string();
+    assert!(
+        installed.starts_with(
+            "npm install in the root of the source: 0 packages; uv sync in `api`: 2 packages, "
+        ),
+        "{installed}"
+    );
+}
+
+#[tokio::test]
 async fn without_scripts_uv_builds_nothing() {
     if !is_here("uv", &["--version"]) {
         return;

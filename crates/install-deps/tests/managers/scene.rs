@@ -37,6 +37,14 @@ impl Project {
         self
     }
 
+    /// With all of its files in a directory.
+    pub(crate) fn moved_to(mut self, directory: &str) -> Self {
+        for (name, _) in &mut self.files {
+            *name = format!("{directory}/{name}");
+        }
+        self
+    }
+
     /// With one file as another project has it.
     pub(crate) fn with_manifest_of(self, other: &Self, name: &str) -> Self {
         let (_, content) = other.files.iter().find(|(known, _)| known == name).unwrap();
