@@ -325,7 +325,7 @@ fn a_local_run_takes_the_secret_from_a_file_and_the_second_one_from_the_cache() 
     let without = towpath.run(&arguments);
     without.exited(1, &["ParameterNotFound", "--secrets"]);
 
-    let arguments = [&arguments[..], &["--secrets", "secrets"]].concat();
+    let arguments = [&arguments[..], &["--secrets", "secrets", "--json"]].concat();
     for summary in [
         "npm ci: 1 package, 0.0 MB",
         "npm ci: 1 package, 0.0 MB, from the cache",
