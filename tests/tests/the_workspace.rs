@@ -20,7 +20,12 @@ use crate::tree::{
 
 /// Every crate, lowest layer first. A crate uses only what lies in a layer below its own.
 const LAYERS: &[&[&str]] = &[
-    &["towpath-aws", "towpath-archive", "towpath-secret"],
+    &[
+        "towpath-aws",
+        "towpath-archive",
+        "towpath-report",
+        "towpath-secret",
+    ],
     &["towpath-artifact", "towpath-tool"],
     &[
         "towpath-job",
@@ -54,6 +59,11 @@ const UNKNOWN_TO: &[(&str, &[&str], &str)] = &[
         "towpath-template",
         &["aws*", "http*", "hyper*", "tokio*", "lambda*"],
         "templates are data",
+    ),
+    (
+        "towpath-report",
+        &["towpath*", "aws*", "http*", "hyper*", "tokio*", "lambda*"],
+        "reports are data",
     ),
     (
         "towpath-archive",

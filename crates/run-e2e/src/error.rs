@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_report::{ReportError, Tests};
 use towpath_stack::{Fault, StackError};
 use towpath_tool::ToolError;
 use towpath_tool::task::TaskError;
@@ -51,8 +52,16 @@ pub enum E2eError {
     #[error("{0}")]
     Task(String),
     /// The tests failed, or could not be run.
+    #[error("{}{}", told(tests.as_deref()), .source.cause())]
+    Tool {
+        /// What their report says, where there is one.
+        tests: Option<Box<Tests>>,
+        /// How their program ended; part of the text already.
+        source: ToolError,
+    },
+    /// The tests ended well, and their report says otherwise, or nothing.
     #[error(transparent)]
-    Tool(#[from] ToolError),
+    Gate(#[from] ReportError),
     /// The tests passed, and left no report.
     #[error("the tests left no report at `{path}` for output artifact `{output}`")]
     NoReport {
@@ -81,7 +90,11 @@ impl E2eError {
 
 impl From<E2eError> for Failure {
     fn from(error: E2eError) -> Self {
-        let message = chain(&error);
+        let message = match &error {
+            // Its text has what there is to say of its source, whose own text has all of the output.
+            E2eError::Tool { .. } => error.to_string(),
+            error => chain(error),
+        };
         match error {
             E2eError::Job(error) => error.into(),
             E2eError::Workspace(error) => {
@@ -117,14 +130,38 @@ impl From<E2eError> for Failure {
             E2eError::Task(_) => Self::configuration(message).with_hint(
                 "name a script of package.json or a target of the makefile with `task=`, or a shell command with `command=`",
             ),
-            E2eError::Tool(error) => {
-                let failure =
-                    Self::new(kind_of_tool(&error), error.cause()).with_output(error.tail());
-                with_hint(failure, error.hint())
+            E2eError::Tool { tests, source } => {
+                // Half of the 5,000 characters is for the end of the output.
+                let listing = tests.map(|tests| tests.listing(2_000));
+                let failure = Self::new(kind_of_tool(&source), with_listing(message, listing))
+                    .with_output(source.tail());
+                with_hint(failure, source.hint())
+            }
+            E2eError::Gate(ReportError::Failed(tests)) => Self::job(with_listing(
+                format!("{message}, though every task ended with exit code 0"),
+                Some(tests.listing(4_000)),
+            )),
+            E2eError::Gate(error) => {
+                with_hint(Self::job(message), error.hint().map(str::to_owned))
             }
             E2eError::NoReport { .. } => Self::job(message)
                 .with_hint("check `report=`, which is relative to `dir=`, and that the tests write it"),
         }
+    }
+}
+
+/// What the report says, in front of how the tests' program ended.
+fn told(tests: Option<&Tests>) -> String {
+    match tests {
+        Some(tests) if tests.failed > 0 => format!("{}; ", tests.failed_sentence()),
+        _ => String::new(),
+    }
+}
+
+fn with_listing(message: String, listing: Option<String>) -> String {
+    match listing {
+        Some(listing) if !listing.is_empty() => format!("{message}\n{listing}"),
+        _ => message,
     }
 }
 

@@ -58,6 +58,9 @@ async fn test(
         job.overlay(input, &tree).await?;
     }
 
+    let project = tree.join(&job.parameters.directory);
+    let gate = job.parameters.gate();
+    let before = gate.before(&project);
     let environment = environment::compose(outputs, &job.parameters.environment);
     let ran = tasks::run(
         &tree,
@@ -67,16 +70,37 @@ async fn test(
         job.work_deadline(),
     )
     .await;
+    let judged = match ran {
+        Ok(ran) => gate
+            .judge(&tree, &project, &before)
+            .map(|verdict| (ran, verdict))
+            .map_err(E2eError::from),
+        Err(E2eError::Tool { source, .. }) => Err(E2eError::Tool {
+            tests: gate.after_failure(&tree, &project, &before).map(Box::new),
+            source,
+        }),
+        Err(error) => Err(error),
+    };
     let published = report(job, &tree).await;
-    match (ran, published) {
-        (Ok(ran), Ok(receipts)) => Ok(Outcome::Done {
-            summary: match &job.parameters.stack {
+    match (judged, published) {
+        (Ok((ran, verdict)), Ok(receipts)) => {
+            let mut summary = vec![match &job.parameters.stack {
                 Some(stack) => format!("{ran} against stack `{}`", stack.name),
                 None => ran.to_string(),
-            },
-            variables: Variables::new(),
-            receipts,
-        }),
+            }];
+            summary.extend(verdict.summary());
+            let mut variables = Variables::new();
+            for (name, figure) in verdict.figures() {
+                if let Err(error) = variables.insert(name, figure) {
+                    tracing::warn!("{error}");
+                }
+            }
+            Ok(Outcome::Done {
+                summary: summary.join("; "),
+                variables,
+                receipts,
+            })
+        }
         (Ok(_), Err(error)) => Err(error),
         (Err(error), published) => {
             // A report of failed tests is the one that is read; without it the failure still counts.

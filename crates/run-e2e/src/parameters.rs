@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
+use towpath_report::{Gate, Pattern};
 
 /// The parameters, beside those that every action takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +16,24 @@ pub struct Parameters {
     pub environment: Vec<(String, String)>,
     /// `stack`, `region`, `stack-role`: whose outputs the tests are told.
     pub stack: Option<StackSource>,
-    /// `report`: the file or directory, below `dir`, that is published to the declared output.
+    /// `report`: the file or directory, below `dir`, that is published to the declared output. A file that ends in
+    /// `.xml` is a report of tests in JUnit's XML, and is judged.
     pub report: Option<String>,
+}
+
+impl Parameters {
+    /// What the report is asked beside the tests' exit code: one in JUnit's XML is judged, another is only published.
+    pub(crate) fn gate(&self) -> Gate {
+        let report = self.report.as_deref();
+        Gate {
+            reports: report
+                .filter(|report| Path::new(report).extension().is_some_and(|it| it == "xml"))
+                .map(Pattern::of)
+                .into_iter()
+                .collect(),
+            ..Gate::default()
+        }
+    }
 }
 
 /// What runs the tests.

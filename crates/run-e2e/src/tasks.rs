@@ -60,7 +60,12 @@ pub(crate) async fn run(
     for command in commands {
         // What the tests are told comes last: it is what the operator sees and sets.
         let command = command.envs(environment);
-        towpath_tool::run(&command, workspace, &limits).await?;
+        towpath_tool::run(&command, workspace, &limits)
+            .await
+            .map_err(|source| E2eError::Tool {
+                tests: None,
+                source,
+            })?;
         ran.push(command.to_string());
     }
     Ok(Passed {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use towpath_artifact::{ArtifactError, Content};
 use towpath_job::{Failure, JobError, chain};
+use towpath_report::{ReportError, Tests};
 use towpath_template::TemplateError;
 use towpath_tool::ToolError;
 use towpath_tool::task::TaskError;
@@ -35,13 +36,18 @@ pub enum ActionError {
     #[error(transparent)]
     Detect(#[from] TaskError),
     /// A task failed.
-    #[error("task `{task}` failed: {}", .source.cause())]
+    #[error("task `{task}` failed: {}{}", told(tests.as_deref()), .source.cause())]
     Task {
         /// Its name.
         task: String,
+        /// What the reports say that the tasks have written until then.
+        tests: Option<Box<Tests>>,
         /// How its program ended; part of the text already.
         source: ToolError,
     },
+    /// The tasks passed, and their reports say otherwise, or nothing.
+    #[error(transparent)]
+    Gate(#[from] ReportError),
     /// The time was up before a task could start.
     #[error("no time was left for task `{task}` after {done}")]
     NoTime {
@@ -114,7 +120,11 @@ pub enum ActionError {
 
 impl From<ActionError> for Failure {
     fn from(error: ActionError) -> Self {
-        let message = chain(&error);
+        let message = match &error {
+            // Its text has what there is to say of its source, whose own text has all of the output.
+            ActionError::Task { .. } => error.to_string(),
+            error => chain(error),
+        };
         match error {
             ActionError::Job(error) => error.into(),
             ActionError::Workspace(error) | ActionError::Io { source: error, .. } => {
@@ -132,11 +142,16 @@ impl From<ActionError> for Failure {
                 .with_hint("run install-deps again, in the image that runs this action"),
             ActionError::Detect(_) => Self::configuration(message)
                 .with_hint("name one of the project's own tasks, or give `command=…`"),
-            ActionError::Task { task, source } => hinted(
-                Self::job(format!("task `{task}` failed: {}", source.cause()))
-                    .with_output(source.tail()),
-                source.hint(),
-            ),
+            ActionError::Task { tests, source, .. } => {
+                let listing = tests.map(|tests| tests.listing(LISTING_BESIDE_OUTPUT));
+                let message = with_listing(message, listing);
+                hinted(Self::job(message).with_output(source.tail()), source.hint())
+            }
+            ActionError::Gate(ReportError::Failed(tests)) => Self::job(with_listing(
+                format!("{message}, though every task ended with exit code 0"),
+                Some(tests.listing(LISTING)),
+            )),
+            ActionError::Gate(error) => hinted(Self::job(message), error.hint().map(str::to_owned)),
             ActionError::NoTime { .. } => Self::job(message).with_hint(
                 "raise the function's Timeout and the action's `timeout`, or divide the tasks \
                  among several actions",
@@ -171,6 +186,29 @@ impl From<ActionError> for Failure {
     }
 }
 
+/// How many characters the failures of tests may take: the message has 5,000 in all.
+const LISTING: usize = 4_000;
+/// The same, if the end of the tool's output is to follow.
+const LISTING_BESIDE_OUTPUT: usize = 2_000;
+
+/// What the reports say of a task that failed, in front of how it ended.
+fn told(tests: Option<&Tests>) -> String {
+    match tests {
+        None => String::new(),
+        Some(tests) if tests.failed == 0 => {
+            format!("its reports have no failure in {}; ", tests.summary())
+        }
+        Some(tests) => format!("{}; ", tests.failed_sentence()),
+    }
+}
+
+fn with_listing(message: String, listing: Option<String>) -> String {
+    match listing {
+        Some(listing) if !listing.is_empty() => format!("{message}\n{listing}"),
+        _ => message,
+    }
+}
+
 fn hinted(failure: Failure, hint: Option<String>) -> Failure {
     match hint {
         Some(hint) => failure.with_hint(hint),
@@ -191,10 +229,15 @@ mod tests {
             code,
             tail: "1 failing\n  greets in German".into(),
         };
+        let mut failed = Tests::default();
+        let report = b"<testsuite><testcase name='a'/><testcase name='greets in German'>\
+            <failure message='expected Hallo'/></testcase></testsuite>";
+        failed.read(report, "").unwrap();
         for (error, kind, message, hint) in [
             (
                 ActionError::Task {
                     task: "test".into(),
+                    tests: None,
                     source: exit(1),
                 },
                 FailureType::JobFailed,
@@ -204,11 +247,36 @@ mod tests {
             (
                 ActionError::Task {
                     task: "test".into(),
+                    tests: None,
                     source: exit(137),
                 },
                 FailureType::JobFailed,
                 "task `test` failed: `npm run test` failed with exit code 137",
                 "memory",
+            ),
+            (
+                ActionError::Task {
+                    task: "test".into(),
+                    tests: Some(Box::new(failed.clone())),
+                    source: exit(1),
+                },
+                FailureType::JobFailed,
+                "task `test` failed: 1 of 2 tests failed; `npm run test` failed with exit code 1\n- greets in German\n    expected Hallo\n1 failing\n",
+                "",
+            ),
+            (
+                ActionError::Gate(ReportError::Failed(Box::new(failed))),
+                FailureType::JobFailed,
+                "1 of 2 tests failed, though every task ended with exit code 0\n- greets in German\n    expected Hallo",
+                "",
+            ),
+            (
+                ActionError::Gate(ReportError::Stale {
+                    file: "r/a.xml".into(),
+                }),
+                FailureType::JobFailed,
+                "`r/a.xml` was there before the tasks ran",
+                "hint: let a task write it",
             ),
             (
                 ActionError::NotProduced {

@@ -6,6 +6,9 @@
 //! template: local code it refers to has been stored in the release bucket under the name that
 //! its content gives it, and is referred to there.
 //!
+//! Where parameters ask for it, the tasks' reports of tests and coverage decide beside their exit
+//! codes (`towpath-report`).
+//!
 //! Tasks run in a clean room without credentials (`towpath-tool`). Artifacts are read and written
 //! with the job's credentials, the release bucket with the function's own. The parameters are
 //! listed at [`Parameters`].
@@ -54,7 +57,21 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
     }
     let origins = origins.settle(&tree).await;
     let project = place::directory(&tree, &parameters.directory)?;
-    let done = run_tasks(&project, parameters, workspace, job.work_deadline()).await?;
+    let before = parameters.gate.before(&project);
+    let done = run_tasks(&project, parameters, workspace, job.work_deadline())
+        .await
+        .map_err(|error| match error {
+            ActionError::Task { task, source, .. } => {
+                let tests = parameters.gate.after_failure(&tree, &project, &before);
+                ActionError::Task {
+                    task,
+                    tests: tests.map(Box::new),
+                    source,
+                }
+            }
+            error => error,
+        })?;
+    let verdict = parameters.gate.judge(&tree, &project, &before)?;
 
     // All of them are looked for before the first is published.
     let mut ready = Vec::new();
@@ -63,6 +80,7 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         ready.push((artifact, place::produced(&tree, &project, output)?));
     }
     let mut summary = vec![done.to_string()];
+    summary.extend(verdict.summary());
     if let Some(template) = &parameters.template {
         let artifact = job.output(&template.artifact)?;
         let release = job.own_store();
@@ -94,9 +112,15 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         summary.push(format!("{} ({})", artifact.name, size(receipt.bytes())));
         receipts.push(receipt);
     }
+    let mut variables = Variables::new();
+    for (name, figure) in verdict.figures() {
+        if let Err(error) = variables.insert(name, figure) {
+            tracing::warn!("{error}");
+        }
+    }
     Ok(Outcome::Done {
         summary: summary.join("; "),
-        variables: Variables::default(),
+        variables,
         receipts,
     })
 }

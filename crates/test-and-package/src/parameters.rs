@@ -3,6 +3,7 @@
 use std::path::{Component, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
+use towpath_report::{Gate, Pattern};
 
 /// What `UserParameters` say. Paths are relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Parameters {
     pub directory: PathBuf,
     /// `Env.NAME`: what the tasks find in their environment, in the order written.
     pub environment: Vec<(String, String)>,
+    /// `report`, `coverage` and `min-coverage`: what is asked of the tasks beside their exit codes.
+    pub gate: Gate,
     /// `<output artifact>=path`: what goes into each output artifact.
     pub outputs: Vec<Output>,
     /// `template`: the template to package, for the first output artifact without a path.
@@ -68,13 +71,18 @@ impl Default for Release {
     }
 }
 
+const PATTERNS: &str =
+    "a list of patterns of paths inside the source, relative to `dir`, such as `reports/*.xml`";
 const INSIDE: &str = "a path inside the source, relative to `dir`";
 /// An output artifact of such a name could not be told from the parameter.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 12] = [
     "task",
     "command",
     "runner",
     "dir",
+    "report",
+    "coverage",
+    "min-coverage",
     "template",
     "release-bucket",
     "release-prefix",
@@ -92,6 +100,7 @@ impl FromQuery for Parameters {
         )?;
         let directory = query.take_as("dir", "a directory inside the source", inside)?;
         let environment = query.take_variables("Env.")?;
+        let gate = gate(query)?;
         let template = query.take_as("template", INSIDE, file_inside)?;
         let bucket = query.take_filled("release-bucket");
         let prefix = query.take("release-prefix");
@@ -121,6 +130,7 @@ impl FromQuery for Parameters {
             work,
             directory: directory.unwrap_or_default(),
             environment,
+            gate,
             outputs: assigned,
             template,
             release: Release {
@@ -129,6 +139,37 @@ impl FromQuery for Parameters {
             },
         })
     }
+}
+
+fn gate(query: &mut Query) -> Result<Gate, ParameterError> {
+    let reports = query.take_as("report", PATTERNS, patterns)?;
+    let coverage = query.take_as("coverage", PATTERNS, patterns)?;
+    let minimum = query.take_as(
+        "min-coverage",
+        "a percentage from 0 to 100, such as 80 or 87.5",
+        |value| value.parse().ok(),
+    )?;
+    if minimum.is_some() && coverage.is_none() {
+        return Err(ParameterError::Conflict(
+            "`min-coverage` is given, but no `coverage` that says where the coverage report is"
+                .to_owned(),
+        ));
+    }
+    Ok(Gate {
+        reports: reports.unwrap_or_default(),
+        coverage: coverage.unwrap_or_default(),
+        minimum,
+    })
+}
+
+/// At least one: a gate that is named is there.
+fn patterns(value: &str) -> Option<Vec<Pattern>> {
+    let patterns = value.split(',').map(str::trim);
+    let patterns: Vec<Pattern> = patterns
+        .filter(|pattern| !pattern.is_empty())
+        .map(|pattern| pattern.parse().ok())
+        .collect::<Option<_>>()?;
+    (!patterns.is_empty()).then_some(patterns)
 }
 
 /// The outputs with a path of their own, and the names of the others.
@@ -260,6 +301,7 @@ mod tests {
             work,
             directory: PathBuf::new(),
             environment: Vec::new(),
+            gate: Gate::default(),
             outputs: Vec::new(),
             template: None,
             release: Release::default(),
@@ -305,6 +347,18 @@ mod tests {
                 Parameters {
                     directory: "services/api".into(),
                     environment: vec![("STAGE".into(), "dev".into()), ("_X".into(), "1=2".into())],
+                    ..of(tasks(&["test"], None))
+                },
+            ),
+            (
+                "task=test&report=r/*.xml, ./s.xml&coverage=**/lcov.info&min-coverage=87.5",
+                &[],
+                Parameters {
+                    gate: Gate {
+                        reports: vec!["r/*.xml".parse().unwrap(), "s.xml".parse().unwrap()],
+                        coverage: vec!["**/lcov.info".parse().unwrap()],
+                        minimum: Some("87.5".parse().unwrap()),
+                    },
                     ..of(tasks(&["test"], None))
                 },
             ),
@@ -403,6 +457,26 @@ mod tests {
                 "task=a",
                 &["task"],
                 "output artifact `task` has the name of a parameter",
+            ),
+            (
+                "task=a&report=",
+                &[],
+                "parameter `report` is ``, which is not a list of patterns of paths inside the source",
+            ),
+            (
+                "task=a&coverage=a.info,../b.info",
+                &[],
+                "parameter `coverage` is `a.info,../b.info`, which is not a list of patterns",
+            ),
+            (
+                "task=a&coverage=a&min-coverage=101",
+                &[],
+                "parameter `min-coverage` is `101`, which is not a percentage from 0 to 100",
+            ),
+            (
+                "task=a&min-coverage=80",
+                &[],
+                "`min-coverage` is given, but no `coverage`",
             ),
             ("task=a&task=b", &[], "parameter `task` is given twice"),
         ] {

@@ -53,6 +53,7 @@ pub async fn run_tasks(
                 .await
                 .map_err(|source| ActionError::Task {
                     task: name.clone(),
+                    tests: None,
                     source,
                 })?;
         tracing::info!(

@@ -232,6 +232,100 @@ async fn tasks_find_no_credentials() {
     assert!(!env.contains("AWS_"), "{env}");
 }
 
+/// Tests for Node's own runner, and tasks that run them.
+const SUMS: &str = "\
+const { test } = require('node:test');
+const assert = require('node:assert');
+const { double } = require('../double.js');
+test('zero is neutral', () => assert.strictEqual(double(0), 0));
+test('two and two are five', { skip: !process.env.BROKEN }, () => assert.strictEqual(double(2), 5));
+";
+const CHECKS: &str = "\
+.PHONY: test
+report = node --test --test-reporter=junit --test-reporter-destination=junit.xml test/sums.test.js
+test:
+\t@$(report)
+broken:
+\t@BROKEN=1 $(report)
+forgiving:
+\t@BROKEN=1 $(report) || true
+covered: test
+\t@node --test --experimental-test-coverage --test-reporter=lcov --test-reporter-destination=lcov.info test/sums.test.js
+silent:
+\t@true
+nothing:
+\t@echo '<testsuites/>' > junit.xml
+";
+
+#[tokio::test]
+async fn reports_decide_beside_exit_codes() {
+    let source = [
+        ("Makefile", CHECKS),
+        ("test/sums.test.js", SUMS),
+        (
+            "double.js",
+            "exports.double = (n) => n * 2;\nexports.never = () => {\n  return 1;\n};\n",
+        ),
+        ("old/junit.xml", "<testsuite><testcase/></testsuite>"),
+    ];
+    let pipeline = Pipeline::of(&source, &[]);
+    let report = pipeline
+        .run("task=covered&report=junit.xml&coverage=lcov.info&min-coverage=10")
+        .await;
+    let told = summary(&report);
+    assert!(told.contains("; 2 tests, 1 skipped, slowest "), "{told}");
+    assert!(told.contains(" % (min 10 %)"), "{told}");
+    let variables = &report.1["outputVariables"];
+    assert_eq!(variables["TestsPassed"], "1", "{variables}");
+    assert_eq!(variables["TestsSkipped"], "1", "{variables}");
+    let coverage: f64 = variables["Coverage"].as_str().unwrap().parse().unwrap();
+    assert!((10.0..100.0).contains(&coverage), "{variables}");
+
+    for (parameters, begins, also) in [
+        (
+            "task=broken&report=*.xml",
+            "task `broken` failed: 1 of 2 tests failed; `make broken` failed with exit code 2\n- ",
+            "two and two are five (test/sums.test.js:5)\n    Expected values to be strictly equal:",
+        ),
+        (
+            "task=forgiving&report=*.xml",
+            "1 of 2 tests failed, though every task ended with exit code 0\n- ",
+            "two and two are five (test/sums.test.js:5)",
+        ),
+        (
+            "task=silent&report=*.xml",
+            "the tasks wrote no file that `report=*.xml` matches; they wrote no *.xml",
+            "hint: let a task write the report there",
+        ),
+        (
+            "task=silent&report=**/*.xml",
+            "`old/junit.xml` was there before the tasks ran, and they did not write it anew",
+            "hint: let a task write it",
+        ),
+        (
+            "task=nothing&report=*.xml",
+            "no test ran: `junit.xml` has none in it",
+            "hint: check that the task selects the tests",
+        ),
+        (
+            "task=covered&coverage=lcov.info&min-coverage=99.9",
+            "",
+            " of the lines are covered (",
+        ),
+        (
+            "task=test&coverage=lcov.info",
+            "the tasks wrote no file that `coverage=lcov.info` matches; what they wrote that could be it is `junit.xml`",
+            "",
+        ),
+    ] {
+        let report = pipeline.run(parameters).await;
+        let (kind, told) = failure(&report);
+        assert_eq!(kind, "JobFailed", "{parameters}: {told}");
+        assert!(told.starts_with(begins), "{parameters}: {told}");
+        assert!(told.contains(also), "{parameters}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn what_goes_wrong_is_told_with_its_cause_first() {
     let source = [("Makefile", MAKEFILE), ("app.js", "1")];

@@ -19,7 +19,16 @@ const FILE_BYTES: u64 = 64 * 1024 * 1024;
 const USUAL: [&str; 3] = ["xml", "info", "lcov"];
 
 /// Folders that hold others' files, and many. A pattern that names one reaches into it.
-const FOREIGN: [&str; 5] = [".git", "node_modules", ".python-packages", ".venv", "venv"];
+const FOREIGN: [&str; 8] = [
+    ".git",
+    "node_modules",
+    ".python-packages",
+    ".venv",
+    "venv",
+    ".cargo-home",
+    ".go-modules",
+    ".m2-repository",
+];
 
 /// A pattern of paths below the project's directory: `reports/*.xml`, `**/TEST-*.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +61,18 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// The one file of this name, whatever characters are in it.
+    pub fn of(file: &str) -> Self {
+        let mut text = String::with_capacity(file.len());
+        for c in file.chars() {
+            if "*?[]{}!\\".contains(c) {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        Self(text)
+    }
+
     pub(crate) fn matches(&self, path: &str) -> bool {
         fast_glob::glob_match(&self.0, path)
     }
@@ -158,6 +179,8 @@ mod tests {
             assert!(pattern.matches(matched), "{pattern} {matched}");
             assert!(!pattern.matches(other), "{pattern} {other}");
         }
+        assert!(Pattern::of("a/[b]*.xml").matches("a/[b]*.xml"));
+        assert!(!Pattern::of("a/[b]*.xml").matches("a/bb.xml"));
         for pattern in [
             "",
             ".",
