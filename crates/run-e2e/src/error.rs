@@ -128,7 +128,7 @@ impl From<E2eError> for Failure {
                 Self::configuration(message).with_hint("check `dir=`")
             }
             E2eError::Task(_) => Self::configuration(message).with_hint(
-                "name a script of package.json or a target of the makefile with `task=`, or a shell command with `command=`",
+                "name one of the project's own tasks with `task=`, or a shell command with `command=`",
             ),
             E2eError::Tool { tests, source } => {
                 // Half of the 5,000 characters is for the end of the output.

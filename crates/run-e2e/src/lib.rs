@@ -18,7 +18,7 @@ use towpath_job::{Action, Artifact, Job, Outcome, Receipt, Source, Variables};
 use towpath_tool::Workspace;
 
 pub use error::E2eError;
-pub use parameters::{Parameters, Runner, StackSource, Work};
+pub use parameters::{Parameters, StackSource, Work};
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]

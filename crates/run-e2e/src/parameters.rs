@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
 use towpath_report::{Gate, Pattern};
+use towpath_tool::task::RUNNERS;
 
 /// The parameters, beside those that every action takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,31 +41,9 @@ impl Parameters {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
     /// `runner`; when it is not given, the project's files tell.
-    pub runner: Option<Runner>,
-    /// The tasks, in order; shell text for [`Runner::Command`].
+    pub runner: Option<&'static str>,
+    /// The tasks, in order; shell text for `command`.
     pub tasks: Vec<String>,
-}
-
-/// A program that runs tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runner {
-    /// A script of `package.json`.
-    Npm,
-    /// A target of a makefile.
-    Make,
-    /// The shell.
-    Command,
-}
-
-impl Runner {
-    /// The name in the parameter.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Npm => "npm",
-            Self::Make => "make",
-            Self::Command => "command",
-        }
-    }
 }
 
 /// A stack, and how to look at it.
@@ -82,14 +61,7 @@ impl FromQuery for Parameters {
     fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
         let task = query.take_filled("task");
         let command = query.take_filled("command");
-        let runner = query.take_choice(
-            "runner",
-            &[
-                ("npm", Runner::Npm),
-                ("make", Runner::Make),
-                ("command", Runner::Command),
-            ],
-        )?;
+        let runner = query.take_choice("runner", &RUNNERS.map(|name| (name, name)))?;
         let directory = query
             .take_as(
                 "dir",
@@ -152,27 +124,24 @@ impl FromQuery for Parameters {
 
 /// What is to be run, by the three parameters that say so.
 fn work(
-    runner: Option<Runner>,
+    runner: Option<&'static str>,
     task: Option<String>,
     command: Option<String>,
 ) -> Result<Work, ParameterError> {
     let shell = |text| Work {
-        runner: Some(Runner::Command),
+        runner: Some("command"),
         tasks: vec![text],
     };
     match (runner, task, command) {
         (_, Some(_), Some(_)) => Err(ParameterError::Conflict(
             "`task` and `command` are both given: one of them says what to run".to_owned(),
         )),
-        (None | Some(Runner::Command), None, Some(command)) => Ok(shell(command)),
-        (Some(runner @ (Runner::Npm | Runner::Make)), None, Some(_)) => {
-            Err(ParameterError::Conflict(format!(
-                "`command` is run by the shell, but `runner` is {}",
-                runner.as_str()
-            )))
-        }
-        (Some(Runner::Command), Some(task), None) => Ok(shell(task)),
-        (Some(Runner::Command), None, None) => Err(ParameterError::Missing("command".to_owned())),
+        (None | Some("command"), None, Some(command)) => Ok(shell(command)),
+        (Some(runner), None, Some(_)) => Err(ParameterError::Conflict(format!(
+            "`command` is run by the shell, but `runner` is {runner}"
+        ))),
+        (Some("command"), Some(task), None) => Ok(shell(task)),
+        (Some("command"), None, None) => Err(ParameterError::Missing("command".to_owned())),
         (_, None, None) => Err(ParameterError::Missing("task".to_owned())),
         (runner, Some(task), None) => {
             let tasks: Vec<String> = task
@@ -253,14 +222,14 @@ mod tests {
         for (given, runner, tasks) in [
             ("task=e2e", None, &["e2e"][..]),
             ("task=smoke,+e2e", None, &["smoke", "e2e"]),
-            ("task=e2e&runner=make", Some(Runner::Make), &["e2e"]),
-            ("command=pytest+a,b", Some(Runner::Command), &["pytest a,b"]),
+            ("task=e2e&runner=make", Some("make"), &["e2e"]),
+            ("command=pytest+a,b", Some("command"), &["pytest a,b"]),
             (
                 "runner=command&command=./e2e.sh",
-                Some(Runner::Command),
+                Some("command"),
                 &["./e2e.sh"],
             ),
-            ("runner=command&task=a,b", Some(Runner::Command), &["a,b"]),
+            ("runner=command&task=a,b", Some("command"), &["a,b"]),
         ] {
             let (_, parameters) =
                 parse::<Parameters>(given, &[]).unwrap_or_else(|e| panic!("{given}: {e}"));
@@ -286,7 +255,7 @@ mod tests {
                 &[],
                 "`command` is run by the shell, but `runner` is npm",
             ),
-            ("task=a&runner=gulp", &[], "parameter `runner` is `gulp`"),
+            ("task=a&runner=grunt", &[], "parameter `runner` is `grunt`"),
             ("task=a&dir=../x", &[], "parameter `dir` is `../x`"),
             (
                 "task=a&report=/etc/passwd",

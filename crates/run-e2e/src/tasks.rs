@@ -9,7 +9,7 @@ use towpath_job::duration;
 use towpath_tool::{Limits, Workspace, task};
 
 use crate::error::E2eError;
-use crate::parameters::{Parameters, Runner};
+use crate::parameters::Parameters;
 
 /// Tests that passed.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let directory = inside(tree, &directory)
         .filter(|directory| directory.is_dir())
         .ok_or_else(|| E2eError::NoDirectory(parameters.directory.clone()))?;
-    let runner = parameters.work.runner.map(Runner::as_str);
+    let runner = parameters.work.runner;
     let commands = parameters
         .work
         .tasks
@@ -169,7 +169,7 @@ mod tests {
                 "task=e2e",
                 60,
                 FailureType::ConfigurationError,
-                "nothing to run task `e2e` with: `.` holds no package.json and no makefile",
+                "nothing to run task `e2e` with: `.` holds no package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml or go.mod, and no tests of pytest",
                 "hint: ",
             ),
             (

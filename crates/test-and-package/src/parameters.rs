@@ -4,6 +4,7 @@ use std::path::{Component, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
 use towpath_report::{Gate, Pattern};
+use towpath_tool::task::RUNNERS;
 
 /// What `UserParameters` say. Paths are relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub enum Work {
     Tasks {
         /// At least one.
         names: Vec<String>,
-        /// `npm` or `make`.
+        /// One of [`RUNNERS`], and not `command`.
         runner: Option<&'static str>,
     },
     /// `command`, or `runner=command` with one `task`: a command as a shell understands it.
@@ -94,10 +95,7 @@ impl FromQuery for Parameters {
     fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
         let tasks = query.take("task");
         let command = query.take_filled("command");
-        let runner = query.take_choice(
-            "runner",
-            &[("npm", "npm"), ("make", "make"), ("command", "command")],
-        )?;
+        let runner = query.take_choice("runner", &RUNNERS.map(|name| (name, name)))?;
         let directory = query.take_as("dir", "a directory inside the source", inside)?;
         let environment = query.take_variables("Env.")?;
         let gate = gate(query)?;
@@ -215,7 +213,7 @@ fn work(
         (Some(_), Some(_), _) => Err(ParameterError::Conflict(
             "give `task` or `command`, not both".to_owned(),
         )),
-        (None, Some(_), Some("npm" | "make")) => Err(ParameterError::Conflict(
+        (None, Some(_), Some(runner)) if runner != "command" => Err(ParameterError::Conflict(
             "`runner` is for `task`; a `command` needs none".to_owned(),
         )),
         (None, Some(command), _) => Ok(Work::Command(command)),
@@ -401,9 +399,9 @@ mod tests {
             ),
             ("command=b&runner=npm", &[], "`runner` is for `task`"),
             (
-                "task=a&runner=gulp",
+                "task=a&runner=grunt",
                 &[],
-                "parameter `runner` is `gulp`, which is not one of npm, make, command",
+                "parameter `runner` is `grunt`, which is not one of npm, yarn, pnpm, gulp, make, just, cargo, tox, nox, pytest, maven, go, command",
             ),
             (
                 "task=a&dir=../b",

@@ -1,13 +1,32 @@
 //! Which program runs a named task of a project: `test`, `package`, `lint` ...
 //!
-//! Looked at in this order; the first that has the task runs it:
-//! 1. `package.json` with a script of that name: `npm run <task>`;
-//! 2. a makefile (`GNUmakefile`, `makefile`, `Makefile`) with a target of that name: `make <task>`.
+//! Each file of a project that names tasks is a candidate; they are looked at in the order of [`RUNNERS`], and the first
+//! that has the task runs it. What a project names itself comes before what every project of its kind has:
+//! 1. a script of `package.json`, with the package manager that the project uses;
+//! 2. a task of a gulpfile;
+//! 3. a target of a makefile;
+//! 4. a recipe of a justfile;
+//! 5. an alias of cargo, or one of its own commands, beside a `Cargo.toml`;
+//! 6. an environment of tox, and 7. a session of nox; `test` is all that they would run by themselves;
+//! 8. `test`, where there is something for pytest;
+//! 9. a phase of Maven, beside a `pom.xml`;
+//! 10. `test`, `vet` and `build` of go, beside a `go.mod`.
 //!
-//! A `runner` (`npm`, `make` or `command`) leaves no choice: `command` takes the task for the text of a shell command.
+//! A `runner` leaves no choice. `command` takes the task for the text of a shell command.
+//!
+//! Only text is read: no code of the project runs before its task does. What a file computes is therefore not known
+//! here; where that is so, naming the runner hands it the task as it is.
 //!
 //! Python packages that `install-deps` put into [`PYTHON_PACKAGES`] are on `PYTHONPATH`, and their programs on
 //! `PATH`. What else it installed is [restored](crate::installed).
+
+mod built_in;
+mod gulp;
+mod just;
+mod make;
+mod python;
+mod scripts;
+mod sections;
 
 use std::{
     fs, io,
@@ -15,6 +34,12 @@ use std::{
 };
 
 use crate::{Command, installed};
+
+/// What runs tasks, by the names that a parameter has for them. `yarn` and `pnpm` run scripts as `npm` does.
+pub const RUNNERS: [&str; 13] = [
+    "npm", "yarn", "pnpm", "gulp", "make", "just", "cargo", "tox", "nox", "pytest", "maven", "go",
+    "command",
+];
 
 /// Where `install-deps` puts Python packages, below the project's directory. The dot keeps test collectors out.
 pub const PYTHON_PACKAGES: &str = ".python-packages";
@@ -26,7 +51,7 @@ pub enum TaskError {
     #[error("the task has no name")]
     Empty,
     /// The runner's name is not one of the known ones.
-    #[error("unknown runner `{runner}`; known are npm, make and command")]
+    #[error("unknown runner `{runner}`; known are {}", RUNNERS.join(", "))]
     UnknownRunner {
         /// As given.
         runner: String,
@@ -88,74 +113,158 @@ pub fn detect(directory: &Path, runner: Option<&str>, task: &str) -> Result<Comm
             directory: directory.to_owned(),
         });
     }
-    let (npm, make, sought) = match runner {
-        None => (true, true, "package.json and no makefile"),
-        Some("npm") => (true, false, "package.json"),
-        Some("make") => (false, true, "makefile"),
-        Some("command") => return with_packages(Command::shell(task, directory)),
+    if runner == Some("command") {
+        return with_packages(Command::shell(task, directory));
+    }
+    let candidates = candidates(directory, runner)?;
+    let found = candidates.iter().find_map(|candidate| {
+        let known = candidate.tasks.iter().find(|known| known.name == task)?;
+        Some(candidate.command(directory, &known.arguments))
+    });
+    match (found, candidates.as_slice()) {
+        (Some(command), _) => with_packages(command),
+        (None, []) => Err(TaskError::NoRunner {
+            task: task.to_owned(),
+            directory: directory.to_owned(),
+            sought: sought(runner),
+        }),
+        // An included file or a pattern rule may have it: the runner knows, when it is what was asked for.
+        (None, [only]) if runner.is_some() && only.is_incomplete => {
+            with_packages(only.command(directory, &[task.to_owned()]))
+        }
+        (None, candidates) => Err(unknown(task, candidates)),
+    }
+}
+
+fn candidates(directory: &Path, runner: Option<&str>) -> Result<Vec<Candidate>, TaskError> {
+    let found = match runner {
+        None => vec![
+            scripts::find(directory, None)?,
+            gulp::find(directory)?,
+            make::find(directory)?,
+            just::find(directory)?,
+            built_in::cargo(directory)?,
+            python::tox(directory)?,
+            python::nox(directory)?,
+            python::pytest(directory)?,
+            built_in::maven(directory),
+            built_in::go(directory),
+        ],
+        Some(manager @ ("npm" | "yarn" | "pnpm")) => vec![scripts::find(directory, Some(manager))?],
+        Some("gulp") => vec![gulp::find(directory)?],
+        Some("make") => vec![make::find(directory)?],
+        Some("just") => vec![just::find(directory)?],
+        Some("cargo") => vec![built_in::cargo(directory)?],
+        Some("tox") => vec![python::tox(directory)?],
+        Some("nox") => vec![python::nox(directory)?],
+        // Somebody who says so need not have it told by the files.
+        Some("pytest") => vec![Some(python::pytests())],
+        Some("maven") => vec![built_in::maven(directory)],
+        Some("go") => vec![built_in::go(directory)],
         Some(runner) => {
             return Err(TaskError::UnknownRunner {
                 runner: runner.to_owned(),
             });
         }
     };
-    let mut candidates = Vec::new();
-    if npm {
-        candidates.extend(scripts(directory)?);
-    }
-    if make {
-        candidates.extend(targets(directory)?);
-    }
-    if candidates.is_empty() {
-        return Err(TaskError::NoRunner {
-            task: task.to_owned(),
-            directory: directory.to_owned(),
-            sought,
-        });
-    }
-    match candidates
-        .iter()
-        .find(|candidate| candidate.tasks.iter().any(|known| known == task))
-    {
-        Some(candidate) => with_packages(candidate.command(directory, task)),
-        // An included file or a pattern rule may have it: make knows, when it is what was asked for.
-        None if runner == Some("make") && candidates[0].is_incomplete => {
-            with_packages(candidates[0].command(directory, task))
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The files that a runner would do with.
+fn sought(runner: Option<&str>) -> &'static str {
+    match runner {
+        Some("npm" | "yarn" | "pnpm") => "package.json",
+        Some("gulp") => "gulpfile",
+        Some("make") => "makefile",
+        Some("just") => "justfile",
+        Some("cargo") => "Cargo.toml",
+        Some("tox") => "tox.ini, and nothing of tox in tox.toml, setup.cfg or pyproject.toml",
+        Some("nox") => "noxfile.py",
+        Some("maven") => "pom.xml",
+        Some("go") => "go.mod",
+        _ => {
+            "package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml or go.mod, and no tests \
+             of pytest"
         }
-        None => Err(unknown(task, &candidates)),
     }
 }
 
 /// A file that names tasks.
 #[derive(Debug, PartialEq, Eq)]
 struct Candidate {
-    file: &'static str,
-    program: &'static [&'static str],
-    tasks: Vec<String>,
+    /// As it is called in messages.
+    file: String,
+    /// The program, and the arguments in front of the task's.
+    program: Vec<String>,
+    tasks: Vec<Task>,
     /// There may be tasks beside those that were found.
     is_incomplete: bool,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct Task {
+    name: String,
+    /// What the program is told.
+    arguments: Vec<String>,
+}
+
+impl Task {
+    /// A task whose name is all that the program needs.
+    fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            arguments: vec![name.clone()],
+            name,
+        }
+    }
+
+    fn new(name: &str, arguments: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl Candidate {
-    fn command(&self, directory: &Path, task: &str) -> Command {
-        Command::new(self.program[0], directory)
+    fn new(file: &str, program: &[&str], tasks: Vec<Task>) -> Self {
+        Self {
+            file: file.to_owned(),
+            program: program.iter().map(ToString::to_string).collect(),
+            tasks,
+            is_incomplete: false,
+        }
+    }
+
+    fn command(&self, directory: &Path, arguments: &[String]) -> Command {
+        Command::new(&self.program[0], directory)
             .args(&self.program[1..])
-            .arg(task)
+            .args(arguments)
+    }
+
+    fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.tasks.iter().map(|task| task.name.as_str())
     }
 }
 
 fn unknown(task: &str, candidates: &[Candidate]) -> TaskError {
-    let known = candidates.iter().flat_map(|candidate| &candidate.tasks);
+    let known = candidates.iter().flat_map(Candidate::names);
     let suggestion = known
         .map(|known| (strsim::jaro_winkler(task, known), known))
         .filter(|(similarity, _)| *similarity > 0.8)
+        // The first of equals, as it would also be taken.
+        .rev()
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .map(|(_, known)| known.clone());
+        .map(|(_, known)| known.to_owned());
     let listed = candidates
         .iter()
-        .map(|candidate| match candidate.tasks.as_slice() {
-            [] => format!("{} has no tasks", candidate.file),
-            tasks => format!("{} has {}", candidate.file, tasks.join(", ")),
+        .map(|candidate| {
+            let names: Vec<&str> = candidate.names().collect();
+            let names = match names.as_slice() {
+                [] => "no tasks".to_owned(),
+                names => names.join(", "),
+            };
+            format!("{} has {names}", candidate.file)
         })
         .collect();
     TaskError::Unknown {
@@ -185,264 +294,15 @@ fn read(path: &Path) -> Result<Option<String>, TaskError> {
     }
 }
 
-fn scripts(directory: &Path) -> Result<Option<Candidate>, TaskError> {
-    let path = directory.join("package.json");
-    let Some(text) = read(&path)? else {
-        return Ok(None);
-    };
-    let tasks = parse_scripts(&text).map_err(|reason| TaskError::Manifest { path, reason })?;
-    Ok(Some(Candidate {
-        file: "package.json",
-        program: &["npm", "run"],
-        tasks,
-        is_incomplete: false,
-    }))
-}
-
-fn parse_scripts(text: &str) -> Result<Vec<String>, String> {
-    use serde_json::Value;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let manifest: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let Value::Object(manifest) = manifest else {
-        return Err("it is not a JSON object".to_owned());
-    };
-    match manifest.get("scripts") {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Object(scripts)) => Ok(scripts.keys().cloned().collect()),
-        Some(_) => Err("its `scripts` is not an object".to_owned()),
-    }
-}
-
-fn targets(directory: &Path) -> Result<Option<Candidate>, TaskError> {
-    // In the order of GNU make. A file system that ignores case gives `makefile` for `Makefile`, which is right.
-    for file in ["GNUmakefile", "makefile", "Makefile"] {
-        if let Some(text) = read(&directory.join(file))? {
-            let (tasks, is_incomplete) = parse_targets(&text);
-            return Ok(Some(Candidate {
-                file,
-                program: &["make"],
-                tasks,
-                is_incomplete,
-            }));
+/// The first of these files that there is: its name and its text.
+fn first<'a>(directory: &Path, names: &[&'a str]) -> Result<Option<(&'a str, String)>, TaskError> {
+    for name in names {
+        if let Some(text) = read(&directory.join(name))? {
+            return Ok(Some((name, text)));
         }
     }
     Ok(None)
 }
 
-/// The explicit targets of a makefile, and whether it may have more: includes, patterns and computed names are
-/// make's business.
-fn parse_targets(text: &str) -> (Vec<String>, bool) {
-    let mut targets: Vec<String> = Vec::new();
-    let mut is_incomplete = false;
-    let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        if line.starts_with('\t') || line.trim().is_empty() {
-            continue;
-        }
-        let first = line.split_whitespace().next().unwrap_or_default();
-        if matches!(first, "include" | "-include" | "sinclude") {
-            is_incomplete = true;
-            continue;
-        }
-        let Some((names, rest)) = line.split_once(':') else {
-            continue;
-        };
-        let rest = rest.strip_prefix(':').unwrap_or(rest);
-        if names.contains('=') || rest.starts_with('=') || rest.starts_with(":=") {
-            continue; // an assignment: `a = b:c`, `a := b`, `a ::= b`
-        }
-        let names = if names.trim() == ".PHONY" {
-            rest
-        } else {
-            names
-        };
-        for name in names.split_whitespace() {
-            if name.contains(['%', '$']) {
-                is_incomplete = true;
-            } else if !name.starts_with('.') && !targets.iter().any(|known| known == name) {
-                targets.push(name.to_owned());
-            }
-        }
-    }
-    (targets, is_incomplete)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PACKAGE: &str = r#"{"name": "x", "scripts": {"test": "mocha", "build:all": "tsc"}}"#;
-
-    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            fs::write(directory.path().join(name), text).unwrap();
-        }
-        directory
-    }
-
-    #[test]
-    fn a_task_finds_its_runner() {
-        let makefile = "test:\n\ttrue\npackage: test\n\ttrue\n";
-        for (files, runner, task, expected) in [
-            (
-                &[("package.json", PACKAGE)][..],
-                None,
-                "test",
-                "npm run test",
-            ),
-            (
-                &[("package.json", PACKAGE)],
-                Some("npm"),
-                "build:all",
-                "npm run build:all",
-            ),
-            (&[("Makefile", makefile)], None, "package", "make package"),
-            (
-                &[("package.json", PACKAGE), ("Makefile", makefile)],
-                None,
-                "test",
-                "npm run test",
-            ),
-            (
-                &[("package.json", PACKAGE), ("Makefile", makefile)],
-                None,
-                "package",
-                "make package",
-            ),
-            (
-                &[("package.json", PACKAGE), ("Makefile", makefile)],
-                Some("make"),
-                "test",
-                "make test",
-            ),
-            (
-                &[("Makefile", "include common.mk\n")],
-                Some("make"),
-                "deploy",
-                "make deploy",
-            ),
-            (
-                &[],
-                Some("command"),
-                "cargo test && echo done",
-                "cargo test && echo done",
-            ),
-        ] {
-            let project = project(files);
-            let command = detect(project.path(), runner, task).unwrap();
-            assert_eq!(command.to_string(), expected, "{files:?} {runner:?} {task}");
-            assert_eq!(command.directory, project.path());
-            assert_eq!(command.environment.len(), 0);
-        }
-    }
-
-    #[test]
-    fn an_unknown_task_is_answered_with_those_that_exist() {
-        for (files, runner, task, expected) in [
-            (
-                &[][..],
-                None,
-                "test",
-                "nothing to run task `test` with: `DIR` holds no package.json and no makefile",
-            ),
-            (
-                &[("Makefile", "a:\n")],
-                Some("npm"),
-                "a",
-                "nothing to run task `a` with: `DIR` holds no package.json",
-            ),
-            (
-                &[("package.json", PACKAGE), ("Makefile", "lint:\n")],
-                None,
-                "tset",
-                "there is no task `tset`, did you mean `test`?: package.json has test, build:all; Makefile has lint",
-            ),
-            (
-                &[("package.json", "{}")],
-                None,
-                "deploy",
-                "there is no task `deploy`: package.json has no tasks",
-            ),
-            (
-                &[("Makefile", "include common.mk\nx:\n")],
-                None,
-                "deploy",
-                "there is no task `deploy`: Makefile has x",
-            ),
-            (
-                &[("package.json", PACKAGE)],
-                Some("gulp"),
-                "test",
-                "unknown runner `gulp`; known are npm, make and command",
-            ),
-            (
-                &[("package.json", PACKAGE)],
-                None,
-                " ",
-                "the task has no name",
-            ),
-            (
-                &[("package.json", "{\"scripts\":")],
-                None,
-                "test",
-                "`DIR/package.json` is not a package manifest: EOF while parsing a value at line 1 column 11",
-            ),
-            (
-                &[("package.json", "[]")],
-                None,
-                "test",
-                "`DIR/package.json` is not a package manifest: it is not a JSON object",
-            ),
-        ] {
-            let project = project(files);
-            let error = detect(project.path(), runner, task)
-                .unwrap_err()
-                .to_string();
-            assert_eq!(
-                error.replace(project.path().to_str().unwrap(), "DIR"),
-                expected
-            );
-        }
-        let error = detect(Path::new("/nowhere"), None, "test").unwrap_err();
-        assert_eq!(error.to_string(), "there is no directory `/nowhere`");
-    }
-
-    #[test]
-    fn installed_python_packages_are_found() {
-        let project = project(&[("Makefile", "test:\n")]);
-        let packages = project.path().join(PYTHON_PACKAGES);
-        fs::create_dir(&packages).unwrap();
-        let command = detect(project.path(), None, "test").unwrap();
-        assert_eq!(
-            command.environment.into_iter().collect::<Vec<_>>(),
-            [("PYTHONPATH".into(), packages.clone().into())]
-        );
-        assert_eq!(command.search, [packages.join("bin")]);
-    }
-
-    #[test]
-    fn targets_are_told_from_the_rest_of_a_makefile() {
-        for (text, expected, is_incomplete) in [
-            ("a:\n\techo b:\n", &["a"][..], false),
-            ("a b : c\n", &["a", "b"], false),
-            ("a:: b\n", &["a"], false),
-            (".PHONY: test lint\n.SUFFIXES:\n", &["test", "lint"], false),
-            ("x := 1\ny = a:b\nz ::= 2\nw :::= 3\n", &[], false),
-            (
-                "test: NODE_ENV = test\ntest: ; node --test\n",
-                &["test"],
-                false,
-            ),
-            ("# a:\nb: # c:\n", &["b"], false),
-            ("all: \\\n  one \\\n  two\n", &["all"], false),
-            ("%.o: %.c\n$(NAMES):\n", &[], true),
-            ("-include local.mk\n", &[], true),
-        ] {
-            let (targets, incomplete) = parse_targets(text);
-            assert_eq!(targets, expected, "{text}");
-            assert_eq!(incomplete, is_incomplete, "{text}");
-        }
-    }
-}
+mod tests;
