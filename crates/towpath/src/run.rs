@@ -117,9 +117,11 @@ async fn execute(
     if let Some(shelf) = &shelf {
         match shelf.lay_out().await {
             Ok(0) => {}
-            Ok(count) => reporter.event(&Event::Note(format!(
-                "cache: {count} entries from earlier runs"
-            ))),
+            Ok(count) => {
+                let entries = if count == 1 { "entry" } else { "entries" };
+                let note = format!("cache: {count} {entries} from earlier runs");
+                reporter.event(&Event::Note(note));
+            }
             Err(error) => reporter.event(&Event::Note(format!("cache: none is used: {error:#}"))),
         }
     }

@@ -26,7 +26,7 @@ use peers::{OURS, Peer, own, packers, unpackers};
 use store::SlowStore;
 use tempfile::TempDir;
 
-pub(crate) use meter::{MEASURED, wrapper};
+pub(crate) use meter::{MEASURED, measure as measured, wrapper};
 pub(crate) use worker::{WORKER, main as worker};
 
 use crate::figure::{Figure, median, ratios};

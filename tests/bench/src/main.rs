@@ -6,6 +6,7 @@
 mod artifacts;
 mod figure;
 mod functions;
+mod install;
 mod loopback;
 mod pipeline;
 mod programs;
@@ -34,6 +35,8 @@ struct Arguments {
 enum What {
     /// Unpacking and packing, from and to a disk and a store behind a network, against the floor and against others
     Artifacts(artifacts::Options),
+    /// A hit in the dependency cache against a cold `npm ci`, and against a restore by tar and zstd
+    Install,
     /// `towpath run` of the sample application against the same npm commands by hand
     Pipeline,
     /// The functions' size, start and memory against a Node.js handler with the AWS SDK
@@ -51,6 +54,10 @@ fn main() -> ExitCode {
             let own: Vec<String> = std::env::args().skip(2).collect();
             return artifacts::worker(&own);
         }
+        Some(install::WORKER) => {
+            let own: Vec<String> = std::env::args().skip(2).collect();
+            return install::worker(&own);
+        }
         _ => {}
     }
     let arguments = Arguments::parse();
@@ -64,6 +71,7 @@ fn main() -> ExitCode {
     let measured = runtime.block_on(async {
         match arguments.what {
             What::Artifacts(options) => artifacts::measure(&options, arguments.quick),
+            What::Install => install::measure(arguments.quick).await,
             What::Pipeline => pipeline::measure(arguments.quick),
             What::Functions => functions::measure(arguments.quick).await,
             What::Loopback => loopback::measure(arguments.quick).await,
