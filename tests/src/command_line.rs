@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -13,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::world::files;
-use crate::{Tree, assert_says, wait_for};
+use crate::{PATIENCE, Tree, assert_says, wait_for, wait_long_for};
 
 /// The program, the directory that it is started in, and one for temporary files.
 pub struct CommandLine {
@@ -203,8 +204,14 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn finish(mut self) -> Finished {
-        let status = wait_for("the program's end", || {
+    pub fn finish(self) -> Finished {
+        self.finish_within(PATIENCE)
+    }
+
+    /// Waits for its end, which may take as long as this: where something is compiled.
+    #[track_caller]
+    pub fn finish_within(mut self, patience: Duration) -> Finished {
+        let status = wait_long_for("the program's end", patience, || {
             self.child.try_wait().expect("a child of ours")
         });
         let stdout = self.out.take().and_then(|out| out.join().ok());
@@ -226,7 +233,7 @@ impl Drop for Running {
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
             // A test that fails waits once more, so that nothing of it is left behind.
             let start = std::time::Instant::now();
-            while start.elapsed() < crate::PATIENCE / 6 {
+            while start.elapsed() < PATIENCE / 6 {
                 if matches!(self.child.try_wait(), Ok(Some(_))) {
                     return;
                 }

@@ -33,13 +33,19 @@ const LOOK: Duration = Duration::from_millis(15);
 
 /// Looks until there is something to see. Panics, naming `what`, when there is nothing for too long.
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_long_for(what, PATIENCE, look)
+}
+
+/// The same, for what may take as long as this.
+#[track_caller]
+pub fn wait_long_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(start.elapsed() < patience, "waited in vain for {what}");
         std::thread::sleep(LOOK);
     }
 }
