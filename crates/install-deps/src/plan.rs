@@ -8,7 +8,7 @@ use towpath_tool::{
     task::PYTHON_PACKAGES,
 };
 
-use crate::{Manager, Parameters, Scripts, Toolchain, detect::Recipe};
+use crate::{Manager, Parameters, Scripts, Toolchain, detect::Recipe, toolchain::PNPM_AS_IT_IS};
 
 /// What is to be done in one directory of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,12 @@ impl Plan {
                         "--no-frozen-lockfile",
                     ))
                     .arg("--reporter=append-only");
+                // It is near enough to the version that is wanted, and may not look for that again.
+                let command = if tools.warning.is_some() {
+                    command.envs(PNPM_AS_IT_IS)
+                } else {
+                    command
+                };
                 vec![with(match scripts {
                     // Since pnpm 11 what was not built fails the installation, also when that was asked for.
                     Scripts::Off => command

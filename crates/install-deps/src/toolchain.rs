@@ -74,6 +74,10 @@ impl Toolchain {
         let asked = Command::new(program.clone(), directory)
             .args(leading.iter().cloned())
             .arg(flag);
+        let asked = match recipe.manager {
+            Manager::Pnpm if warning.is_some() => asked.envs(PNPM_AS_IT_IS),
+            _ => asked,
+        };
         let told = ask.version(asked).await?;
         let version = version_in(&told).unwrap_or(told);
         let (runtime, headers) = ask.runtime(recipe.manager.runtime()).await?;
@@ -131,6 +135,17 @@ impl Ask<'_> {
             Err(error @ ToolError::Exit { .. }) => OnPath::Refuses(error.tail().to_owned()),
             Err(error) => return Err(error.into()),
         };
+        // pnpm fetches the version that is wanted, and takes its place; or cannot. What is it itself, then?
+        let on_path = match on_path {
+            OnPath::Refuses(said) if manager == Manager::Pnpm => {
+                let itself = Command::new(name, self.directory).arg("--version");
+                match self.version(itself.envs(PNPM_AS_IT_IS)).await {
+                    Ok(told) => OnPath::Version(version_in(&told).unwrap_or(told)),
+                    Err(_) => OnPath::Refuses(said),
+                }
+            }
+            other => other,
+        };
         let fit = fit(manager, wanted, &on_path);
         if fit == Fit::Exactly {
             return Ok((name.into(), Vec::new(), None));
@@ -168,6 +183,11 @@ fn headers_beside(node: &str) -> Option<PathBuf> {
         .is_file()
         .then(|| prefix.to_owned())
 }
+
+/// Keeps pnpm 10 from fetching, and becoming, the version that package.json names. Version 12 goes on by itself, with a
+/// warning, if it cannot.
+pub(crate) const PNPM_AS_IT_IS: [(&str, &str); 1] =
+    [("npm_config_manage_package_manager_versions", "false")];
 
 /// What answers to a manager's name on the search path.
 #[derive(Debug, Clone, PartialEq, Eq)]

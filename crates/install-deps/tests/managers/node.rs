@@ -295,6 +295,31 @@ async fn a_version_that_is_not_at_hand_is_named_with_what_is() {
 }
 
 #[tokio::test]
+async fn a_pnpm_of_the_same_major_version_stands_in_with_a_warning() {
+    let version = std::process::Command::new("pnpm").arg("--version").output();
+    if !is_here("pnpm", &["--version"]) {
+        return;
+    }
+    let version = String::from_utf8(version.unwrap().stdout).unwrap();
+    let major = version.split('.').next().unwrap();
+    let package = format!(
+        r#"{{"name": "app", "version": "1.0.0", "packageManager": "pnpm@{major}.999.0",
+            "dependencies": {{"greet": "file:./vendor/greet.tgz"}}}}"#
+    );
+    let project = Project::new(&[("package.json", &package)]).with("vendor/greet.tgz", greet());
+    let installed = Job::new(&project)
+        .install(&project.parameters)
+        .await
+        .unwrap()
+        .to_string();
+    let warning = format!(
+        "package.json asks for pnpm@{major}.999.0, and {} is here",
+        version.trim()
+    );
+    assert!(installed.contains(&warning), "{installed}");
+}
+
+#[tokio::test]
 async fn a_native_module_is_compiled_without_a_network_and_works_at_another_path() {
     const LOOK: &str = "require('fs').accessSync(require('path').resolve(process.execPath, '../../include/node/node_api.h'))";
     if !is_here("cc", &["--version"])
