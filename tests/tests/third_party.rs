@@ -7,6 +7,8 @@
 
 #[path = "third_party/cli.rs"]
 mod cli;
+#[path = "third_party/copies.rs"]
+mod copies;
 #[path = "third_party/definition.rs"]
 mod definition;
 #[path = "third_party/ministack.rs"]
@@ -477,7 +479,8 @@ async fn what_is_unchanged_is_copied_in_a_store_nobody_here_wrote() {
     };
     let ministack = Ministack::start(&python).await;
     let client = towpath_aws::s3(&ministack.config());
-    reuse::is_the_same_as_packed_anew(client, &Encryption::Bucket).await;
+    reuse::is_the_same_as_packed_anew(client.clone(), &Encryption::Bucket).await;
+    copies::are_the_same(client, &Encryption::Bucket).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -488,6 +491,8 @@ async fn what_is_unchanged_is_copied_on_the_loopback() {
     let (id, secret) = loopback.root_credentials();
     let root = Credentials::new(id, secret, None, None, "test");
     let config = towpath_aws::fixed(loopback.endpoint(), "us-east-1", root);
-    reuse::is_the_same_as_packed_anew(towpath_aws::s3(&config), &Encryption::Kms).await;
+    let client = towpath_aws::s3(&config);
+    reuse::is_the_same_as_packed_anew(client.clone(), &Encryption::Kms).await;
+    copies::are_the_same(client, &Encryption::Kms).await;
     loopback.shutdown().await;
 }

@@ -17,6 +17,13 @@ s3.put_object(Bucket="bucket", Key="a b/c", Body=b"content", Metadata={"one": "1
 got = s3.get_object(Bucket="bucket", Key="a b/c")
 assert got["Body"].read() == b"content" and got["Metadata"] == {"one": "1"}, got
 assert s3.get_object(Bucket="bucket", Key="a b/c", Range="bytes=1-2")["Body"].read() == b"on"
+import base64, hashlib
+copied = s3.copy_object(Bucket="bucket", Key="copy", CopySource={"Bucket": "bucket", "Key": "a b/c"}, ChecksumAlgorithm="SHA256", MetadataDirective="REPLACE", Metadata={"two": "2"})
+digest = base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+assert copied["CopyObjectResult"]["ChecksumSHA256"] == digest, copied
+head = s3.head_object(Bucket="bucket", Key="copy", ChecksumMode="ENABLED")
+assert head["ChecksumSHA256"] == digest and head["Metadata"] == {"two": "2"}, head
+s3.delete_object(Bucket="bucket", Key="copy")
 
 big = os.urandom(12 * 1024 * 1024)
 config = TransferConfig(multipart_threshold=5 * 1024 * 1024, multipart_chunksize=5 * 1024 * 1024)
@@ -73,6 +80,28 @@ sns.publish(TopicArn=topic, Message="m")
 ssm = boto3.client("ssm")
 ssm.put_parameter(Name="p", Value="v", Type="String")
 assert ssm.get_parameter(Name="p")["Parameter"]["Value"] == "v"
+ssm.put_parameter(Name="/app/token", Value="in clear", Type="SecureString")
+assert ssm.get_parameter(Name="/app/token")["Parameter"]["Value"] != "in clear"
+assert ssm.get_parameter(Name="/app/token", WithDecryption=True)["Parameter"]["Value"] == "in clear"
+secrets = boto3.client("secretsmanager")
+arn = secrets.create_secret(Name="app/npm", SecretString="one")["ARN"]
+assert arn.rpartition(":")[2].startswith("app/npm-"), arn
+secrets.put_secret_value(SecretId="app/npm", SecretString="two")
+for id in "app/npm", arn, arn[:-7]:
+    assert secrets.get_secret_value(SecretId=id)["SecretString"] == "two", id
+assert secrets.get_secret_value(SecretId=arn, VersionStage="AWSPREVIOUS")["SecretString"] == "one"
+assert ssm.get_parameter(Name="/aws/reference/secretsmanager/app/npm", WithDecryption=True)["Parameter"]["Value"] == "two"
+for client, call, code in [
+    (secrets, lambda: secrets.get_secret_value(SecretId="none"), "ResourceNotFoundException"),
+    (secrets, lambda: secrets.create_secret(Name="app/npm", SecretString="x"), "ResourceExistsException"),
+    (ssm, lambda: ssm.get_parameter(Name="/none"), "ParameterNotFound"),
+    (ssm, lambda: ssm.get_parameter(Name="/aws/reference/secretsmanager/app/npm"), "ValidationException"),
+]:
+    try:
+        call()
+        raise AssertionError(code)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
 logs = boto3.client("logs")
 logs.create_log_group(logGroupName="g"); logs.create_log_stream(logGroupName="g", logStreamName="s")
 logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[{"timestamp": 1, "message": "hello"}])
