@@ -7,7 +7,9 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use crate::{Facts, Manager};
+use std::path::{Path, PathBuf};
+
+use crate::{Facts, Manager, facts::is_member};
 
 pub use error::DetectError;
 
@@ -401,19 +403,23 @@ pub(crate) fn is_manifest(name: &str) -> bool {
         || is_requirements(name)
 }
 
-/// The nearest directory above one without a lock file that is the root of a workspace and has the lock file, as an
-/// index into `above` (nearest first), with its recipe.
+/// The nearest directory above one without a lock file that is the root of a workspace that it belongs to and has the
+/// lock file, as an index into `above` (nearest first), with its recipe. `directory` is where the member lies; its
+/// ancestors are those in `above`.
 pub(crate) fn workspace_above(
     member: &Recipe,
+    directory: &Path,
     above: &[(String, Facts)],
 ) -> Option<(usize, Recipe)> {
     if member.lock.is_some() {
         return None;
     }
+    let depth = directory.components().count();
     above.iter().enumerate().find_map(|(at, (shown, facts))| {
         let is_root = match member.manager {
             Manager::Npm | Manager::Yarn | Manager::YarnClassic | Manager::Pnpm => {
-                facts.node_workspaces || facts.has("pnpm-workspace.yaml")
+                let below: PathBuf = directory.iter().skip(depth - (at + 1)).collect();
+                is_member(&facts.node_workspaces, &below)
             }
             Manager::Uv => facts.pyproject.contains("tool.uv.workspace"),
             Manager::Cargo => facts.cargo_workspace,

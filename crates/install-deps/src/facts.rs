@@ -13,8 +13,9 @@ pub struct Facts {
     pub names: BTreeSet<String>,
     /// `packageManager` of package.json: name, and version if there is one.
     pub package_manager: Option<(String, Option<String>)>,
-    /// The directory is the root of a workspace of npm or Yarn.
-    pub node_workspaces: bool,
+    /// Which directories below this one belong to its workspace, of npm, Yarn or pnpm: patterns, of which one that
+    /// begins with `!` takes out. Empty if it is the root of none.
+    pub node_workspaces: Vec<String>,
     /// Scripts that a manager runs by itself, as package.json has them: `postinstall` and its like.
     pub lifecycle: Vec<String>,
     /// yarn.lock is of Yarn 2 or later.
@@ -41,30 +42,28 @@ impl Facts {
                 Err(source) => Err(InstallError::Tree { path, source }),
             }
         };
-        let facts = Self {
+        let mut facts = Self {
             yarn_is_berry: is_berry(&text("yarn.lock")?),
             yarn_path: setting(&text(".yarnrc.yml")?, "yarnPath"),
             pyproject: tables(&text("pyproject.toml")?),
             cargo_workspace: tables(&text("Cargo.toml")?).contains("workspace"),
             ..Self::of_package(&text("package.json")?)
         };
+        facts
+            .node_workspaces
+            .extend(list(&text("pnpm-workspace.yaml")?, "packages"));
         Ok(Self { names, ..facts })
     }
 
     pub(crate) fn of_package(text: &str) -> Self {
         let package: Value =
             serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default();
-        let is_filled = |value: &Value| match value {
-            Value::Array(elements) => !elements.is_empty(),
-            Value::Object(members) => !members.is_empty(),
-            _ => false,
-        };
         let lifecycle = ["preinstall", "install", "postinstall", "prepare"];
         Self {
             package_manager: package["packageManager"]
                 .as_str()
                 .and_then(parse_package_manager),
-            node_workspaces: is_filled(&package["workspaces"]),
+            node_workspaces: workspaces(&package["workspaces"]),
             lifecycle: lifecycle
                 .into_iter()
                 .filter(|name| package["scripts"][name].is_string())
@@ -76,6 +75,54 @@ impl Facts {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+}
+
+/// `workspaces` of package.json: a list, or an object with the list.
+fn workspaces(value: &Value) -> Vec<String> {
+    let patterns = value.as_array().or_else(|| value["packages"].as_array());
+    let patterns = patterns.into_iter().flatten().filter_map(Value::as_str);
+    patterns.map(str::to_owned).collect()
+}
+
+/// Whether a path, relative to the root of a workspace, is that of a member. Like a shell, `*` stays within a part of
+/// the path and `**` does not.
+pub(crate) fn is_member(patterns: &[String], path: &Path) -> bool {
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let matches = |pattern: &str| {
+        let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+        let pattern: Vec<&str> = pattern.split('/').collect();
+        match_parts(&pattern, &parts)
+    };
+    let (out, within): (Vec<&String>, Vec<&String>) = patterns
+        .iter()
+        .partition(|pattern| pattern.starts_with('!'));
+    within.iter().any(|pattern| matches(pattern))
+        && !out.iter().any(|pattern| matches(&pattern[1..]))
+}
+
+fn match_parts(pattern: &[&str], parts: &[&str]) -> bool {
+    match (pattern, parts) {
+        ([], []) => true,
+        (["**", rest @ ..], _) => {
+            (0..=parts.len()).any(|skipped| match_parts(rest, &parts[skipped..]))
+        }
+        ([first, rest @ ..], [part, parts @ ..]) => {
+            match_part(first.as_bytes(), part.as_bytes()) && match_parts(rest, parts)
+        }
+        _ => false,
+    }
+}
+
+fn match_part(pattern: &[u8], part: &[u8]) -> bool {
+    match (pattern, part) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => {
+            (0..=part.len()).any(|skipped| match_part(rest, &part[skipped..]))
+        }
+        ([b'?', pattern @ ..], [_, part @ ..]) => match_part(pattern, part),
+        ([one, pattern @ ..], [other, part @ ..]) => one == other && match_part(pattern, part),
+        _ => false,
     }
 }
 
@@ -121,6 +168,31 @@ fn setting(text: &str, key: &str) -> Option<String> {
             .map(|value| value.trim().trim_matches(['"', '\'']))
     });
     value.filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// A list of plain values at the top of a YAML file, each on a line of its own or all in brackets.
+fn list(text: &str, key: &str) -> Vec<String> {
+    let plain = |value: &str| value.trim().trim_matches(['"', '\'']).to_owned();
+    let mut lines = text.lines();
+    let first = lines.by_ref().find_map(|line| {
+        let value = line.strip_prefix(key)?.strip_prefix(':')?;
+        Some(value.split(" #").next().unwrap_or_default().trim())
+    });
+    match first {
+        None => Vec::new(),
+        Some("") => lines
+            .map(|line| line.split(" #").next().unwrap_or_default().trim())
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map_while(|line| line.strip_prefix("- ").map(plain))
+            .collect(),
+        Some(values) => values
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .split(',')
+            .map(plain)
+            .filter(|value| !value.is_empty())
+            .collect(),
+    }
 }
 
 /// The names of a TOML file's tables, and of those that they lie in: `[tool.poetry.dependencies]` is also `tool.poetry`.
@@ -181,18 +253,62 @@ mod tests {
     #[test]
     fn package_json_tells_workspaces_and_what_runs_by_itself() {
         for (text, workspaces, lifecycle) in [
-            (r#"{"workspaces": ["packages/*"]}"#, true, &[][..]),
-            (r#"{"workspaces": {"packages": ["a"]}}"#, true, &[]),
-            (r#"{"workspaces": []}"#, false, &[]),
+            (
+                r#"{"workspaces": ["packages/*"]}"#,
+                &["packages/*"][..],
+                &[][..],
+            ),
+            (r#"{"workspaces": {"packages": ["a"]}}"#, &["a"], &[]),
+            (r#"{"workspaces": []}"#, &[], &[]),
             (
                 r#"{"scripts": {"postinstall": "node make.js", "test": "x"}}"#,
-                false,
+                &[],
                 &["postinstall"],
             ),
         ] {
             let facts = Facts::of_package(text);
             assert_eq!(facts.node_workspaces, workspaces, "{text}");
             assert_eq!(facts.lifecycle, lifecycle, "{text}");
+        }
+    }
+
+    #[test]
+    fn pnpm_lists_its_packages_in_yaml() {
+        for (text, expected) in [
+            (
+                "# here\npackages:\n  # all\n  - 'packages/*' # of them\n  - \"!packages/old\"\n\nallowBuilds:\n  - x\n",
+                &["packages/*", "!packages/old"][..],
+            ),
+            ("packages:\n- web\n", &["web"]),
+            ("packages: [web, 'api/*']\n", &["web", "api/*"]),
+            ("packages: []\n", &[]),
+            ("onlyBuiltDependencies:\n  - esbuild\n", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(list(text, "packages"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_told_by_patterns() {
+        for (patterns, path, expected) in [
+            (&["packages/*"][..], "packages/a", true),
+            (&["packages/*"], "packages/a/b", false),
+            (&["packages/**"], "packages/a/b", true),
+            (&["**"], "web", true),
+            (&["./web/"], "web", true),
+            (&["web"], "website", false),
+            (&["app-*", "!app-old"], "app-new", true),
+            (&["app-*", "!app-old"], "app-old", false),
+            (&["packages/?"], "packages/a", true),
+            (&[], "web", false),
+        ] {
+            let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(
+                is_member(&patterns, Path::new(path)),
+                expected,
+                "{patterns:?} {path}"
+            );
         }
     }
 

@@ -260,7 +260,7 @@ fn plan_for(
             above.push((plan::shown(ancestor), Facts::read(&source.join(ancestor))?));
         }
     }
-    Ok(match detect::workspace_above(&recipe, &above) {
+    Ok(match detect::workspace_above(&recipe, directory, &above) {
         Some((at, recipe)) => Plan {
             directory: directory
                 .ancestors()

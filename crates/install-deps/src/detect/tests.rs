@@ -385,65 +385,57 @@ fn what_is_missing_or_ambiguous_is_named() {
 #[test]
 fn a_member_of_a_workspace_is_installed_from_its_root() {
     let node = |names: &[&str]| Facts {
-        node_workspaces: true,
+        node_workspaces: vec!["packages/*".to_owned()],
         ..facts(names)
     };
     let package = facts(&["package.json"]);
-    for (member, above, expected) in [
+    let lock = &["package.json", "package-lock.json"];
+    for (member, directory, root, expected) in [
+        (&package, "packages/a", node(lock), Some(Manager::Npm)),
         (
             &package,
-            vec![facts(&[]), node(&["package.json", "package-lock.json"])],
-            Some((1, Manager::Npm)),
-        ),
-        (
-            &package,
-            vec![node(&["package.json", "yarn.lock"])],
-            Some((0, Manager::YarnClassic)),
+            "packages/a",
+            node(&["package.json", "yarn.lock"]),
+            Some(Manager::YarnClassic),
         ),
         (
             &package,
-            vec![facts(&[
-                "package.json",
-                "pnpm-lock.yaml",
-                "pnpm-workspace.yaml",
-            ])],
-            Some((0, Manager::Pnpm)),
+            "packages/a",
+            node(&["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml"]),
+            Some(Manager::Pnpm),
         ),
-        // Not a workspace, or without a lock file, or with one of its own.
-        (
-            &package,
-            vec![facts(&["package.json", "package-lock.json"])],
-            None,
-        ),
-        (&package, vec![node(&["package.json"])], None),
-        (
-            &facts(&["package.json", "package-lock.json"]),
-            vec![node(&["package.json", "package-lock.json"])],
-            None,
-        ),
+        // Not a member, not a workspace, or without a lock file, or with one of its own.
+        (&package, "sites/a", node(lock), None),
+        (&package, "packages/a", facts(lock), None),
+        (&package, "packages/a", node(&["package.json"]), None),
+        (&facts(lock), "packages/a", node(lock), None),
         (
             &facts(&["Cargo.toml"]),
-            vec![Facts {
+            "crates/a",
+            Facts {
                 cargo_workspace: true,
                 ..facts(&["Cargo.toml", "Cargo.lock"])
-            }],
-            Some((0, Manager::Cargo)),
+            },
+            Some(Manager::Cargo),
         ),
         (
             &pyproject(&["pyproject.toml"], &["project", "tool.uv"]),
-            vec![pyproject(
-                &["pyproject.toml", "uv.lock"],
-                &["tool.uv.workspace"],
-            )],
-            Some((0, Manager::Uv)),
+            "packages/a",
+            pyproject(&["pyproject.toml", "uv.lock"], &["tool.uv.workspace"]),
+            Some(Manager::Uv),
         ),
     ] {
         let own = recipe(member, None, "`a`").unwrap();
-        let above: Vec<_> = above
-            .into_iter()
-            .map(|facts| ("the root".to_owned(), facts))
-            .collect();
-        let found = workspace_above(&own, &above).map(|(at, recipe)| (at, recipe.manager));
-        assert_eq!(found, expected, "{member:?} {above:?}");
+        let above = [
+            ("between".to_owned(), facts(&[])),
+            ("the root".to_owned(), root),
+        ];
+        let found = workspace_above(&own, Path::new(directory), &above);
+        let found = found.map(|(at, recipe)| (at, recipe.manager));
+        assert_eq!(
+            found,
+            expected.map(|manager| (1, manager)),
+            "{member:?} {directory} {above:?}"
+        );
     }
 }
