@@ -38,6 +38,18 @@ pub enum ArchiveError {
         /// Some files that it has, the likeliest first.
         present: Vec<String>,
     },
+    /// The archive's files come to more than the file system has room for; nothing was unpacked.
+    #[error("{archive} unpacks to {}, and there are {} free in {}", size(*.bytes), size(*.free), .directory.display())]
+    TooLittleSpace {
+        /// Where it came from.
+        archive: String,
+        /// Of all its files together.
+        bytes: u64,
+        /// What the file system has.
+        free: u64,
+        /// Where it was to be unpacked.
+        directory: PathBuf,
+    },
     /// The file system is full.
     #[error("no space left in {} while {doing}", .directory.display())]
     NoSpace {
@@ -204,7 +216,9 @@ impl ArchiveError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NotZip { content, .. } => not_zip_hint(*content),
-            Self::NoSpace { .. } => "raise the function's EphemeralStorage (at most 10,240 MB)",
+            Self::NoSpace { .. } | Self::TooLittleSpace { .. } => {
+                "raise the function's EphemeralStorage (at most 10,240 MB)"
+            }
             Self::Refused { refusal, .. } => refusal.hint(),
             Self::Io { source, .. } if is_out_of_files(source) => {
                 "too many files are open at once: look for what keeps them open (`ulimit -n` is the limit; \
@@ -220,7 +234,8 @@ impl ArchiveError {
     pub fn named(mut self, name: &str) -> Self {
         if let Self::Refused { archive, .. }
         | Self::NotZip { archive, .. }
-        | Self::NoSuchFile { archive, .. } = &mut self
+        | Self::NoSuchFile { archive, .. }
+        | Self::TooLittleSpace { archive, .. } = &mut self
         {
             name.clone_into(archive);
         }
@@ -303,6 +318,16 @@ impl Refusal {
                 "leave data and build products out of the archive; if nobody here made it, find out who did"
             }
         }
+    }
+}
+
+/// So many bytes, as people say it: `9.1 GB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

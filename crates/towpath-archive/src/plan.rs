@@ -186,6 +186,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Bytes of all files together.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files = self.entries.iter().filter(|entry| entry.kind == Kind::File);
+        files.map(|entry| entry.bytes).sum()
+    }
+
     fn judge(text: Vec<u8>, end: &End, length: u64, limits: &Limits) -> Result<Self, ArchiveError> {
         let mut plan = Self {
             entries: Vec::with_capacity(end.entries as usize),

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD};
 use tempfile::TempDir;
 
 use crate::beneath::Beneath;
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, NAMELESS};
 
 /// How the names of unfinished trees begin.
 pub const PREFIX: &str = ".towpath-unpacking-";
@@ -57,6 +57,20 @@ impl Staging {
         self.into.join(path)
     }
 
+    /// Whether there is room for so many bytes of files. What else they need, such as a block that
+    /// is not full, is not counted: what is refused here cannot fit.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), ArchiveError> {
+        match free(self.directory.path()) {
+            Some(free) if bytes > free => Err(ArchiveError::TooLittleSpace {
+                archive: NAMELESS.to_owned(),
+                bytes,
+                free,
+                directory: self.into.parent().unwrap_or(&self.into).to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether names that differ in case only are one name there.
     pub(crate) fn ignores_case(&self) -> bool {
         ignores_case(self.directory.path())
@@ -94,6 +108,13 @@ pub fn ignores_case(directory: &Path) -> bool {
     rustix::fs::statat(CWD, &other, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
+/// How many bytes can still be written where this directory is; nothing where the file system does
+/// not say, as some that are not on a disk.
+fn free(directory: &Path) -> Option<u64> {
+    let told = rustix::fs::statvfs(directory).ok()?;
+    (told.f_blocks > 0).then(|| told.f_bavail.saturating_mul(told.f_frsize))
+}
+
 /// Makes sure that nothing is there, or an empty directory; its permissions.
 fn vacant(into: &Path) -> Result<Option<u16>, ArchiveError> {
     use std::os::unix::fs::MetadataExt;
@@ -112,4 +133,30 @@ fn vacant(into: &Path) -> Result<Option<u16>, ArchiveError> {
     let metadata =
         fs::metadata(into).map_err(|error| ArchiveError::io("open directory", into, error))?;
     Ok(Some((metadata.mode() & 0o7777) as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_the_disk_has_is_refused_before_anything_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let staging = Staging::begin(&directory.path().join("tree")).unwrap();
+        for (bytes, fits) in [
+            (0, true),
+            (4_096, true),
+            (1 << 60, false),
+            (u64::MAX, false),
+        ] {
+            let checked = staging.check_room(bytes);
+            assert_eq!(checked.is_ok(), fits, "{bytes} bytes: {checked:?}");
+        }
+        let said = staging.check_room(1 << 60).unwrap_err().to_string();
+        assert!(
+            said.starts_with("the archive unpacks to 1152921504.6 GB, and there are ")
+                && said.ends_with(&format!("B free in {}", directory.path().display())),
+            "{said}"
+        );
+    }
 }

@@ -86,6 +86,7 @@ fn unpack_planned<S: Source + ?Sized>(
 ) -> Result<(Tree, Plan), S::Error> {
     let plan = Plan::read(source, &how.limits)?;
     let staging = Staging::begin(into)?;
+    staging.check_room(plan.bytes())?;
     if staging.ignores_case()
         && let Some(entry) = plan.folded_duplicate()
     {
@@ -107,10 +108,9 @@ fn unpack_planned<S: Source + ?Sized>(
     match made {
         Ok(()) => {
             staging.finish()?;
-            let files = plan.entries.iter().filter(|entry| entry.kind == Kind::File);
             let tree = Tree {
                 entries: plan.nodes,
-                bytes: files.map(|entry| entry.bytes).sum(),
+                bytes: plan.bytes(),
             };
             Ok((tree, plan))
         }

@@ -116,7 +116,7 @@ impl ArtifactError {
                 }
                 | ArchiveError::NoSuchFile { .. } => Blame::Definition,
                 ArchiveError::NotZip { .. } | ArchiveError::Refused { .. } => Blame::Content,
-                ArchiveError::NoSpace { .. } => Blame::Space,
+                ArchiveError::NoSpace { .. } | ArchiveError::TooLittleSpace { .. } => Blame::Space,
                 ArchiveError::Unpackable { .. } => Blame::Project,
                 ArchiveError::Io { .. } => Blame::Service,
             },

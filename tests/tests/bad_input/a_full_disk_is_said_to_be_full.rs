@@ -42,7 +42,12 @@ async fn the_message_says_that_there_is_no_room() {
         let done = world.act(&large, action).await;
         done.failed(
             "JobFailed",
-            &["no space left", "hint: ", "EphemeralStorage"],
+            &[
+                "unpacks to 8.0 MB, and there are ",
+                " free in ",
+                "hint: ",
+                "EphemeralStorage",
+            ],
         );
     }
     let filling = script("head -c 20000000 /dev/zero > zeros.bin");
