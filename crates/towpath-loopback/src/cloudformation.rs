@@ -29,6 +29,8 @@ mod stack;
 mod status;
 mod wire;
 
+pub(crate) use wire::timestamp;
+
 #[cfg(test)]
 mod tests;
 

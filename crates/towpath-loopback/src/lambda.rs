@@ -43,6 +43,7 @@ use host::Host;
 use name::FunctionName;
 use pool::Pool;
 
+pub(crate) use host::passed;
 pub(crate) use invoke::{Invocation, Outcome};
 
 /// The service's state.
@@ -117,6 +118,20 @@ impl Lambda {
         let code = code::unpack(parent, zip, Some(uri.to_owned())).await?;
         self.lock().images.insert(uri.to_owned(), Arc::new(code));
         Ok(())
+    }
+
+    /// The folders in which an image that was handed over has programs.
+    pub(crate) fn image_path(&self, uri: &str) -> Option<BTreeSet<PathBuf>> {
+        let root = self.lock().images.get(uri)?.root.clone();
+        let programs = walkdir::WalkDir::new(root)
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_file());
+        Some(
+            programs
+                .filter_map(|entry| Some(entry.path().parent()?.to_owned()))
+                .collect(),
+        )
     }
 
     /// Serves the Runtime API below `/_runtime/<environment id>` of the loopback's own port.

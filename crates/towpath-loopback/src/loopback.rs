@@ -141,10 +141,21 @@ impl Loopback {
         self.world.lambda.duplicate_next(function);
     }
 
-    /// Stops: ends every function's process, waits for every task, closes the port.
+    /// The ids of all builds of CodeBuild so far, the oldest first.
+    pub fn builds(&self) -> Vec<String> {
+        self.world.codebuild.ids()
+    }
+
+    /// Forgets a build of CodeBuild, as if somebody had deleted it. It runs on.
+    pub fn forget_build(&self, id: &str) {
+        self.world.codebuild.forget(id);
+    }
+
+    /// Stops: ends every function's and build's process, waits for every task, closes the port.
     pub async fn shutdown(mut self) {
         self.world.stopping.cancel();
         self.world.lambda.shutdown().await;
+        self.world.codebuild.shutdown().await;
         if (&mut self.server).await.is_err() {
             tracing::warn!("the server failed before it was stopped");
         }

@@ -21,6 +21,8 @@ pub(crate) fn needed(
     match service {
         // Lambda and API Gateway's own rules: one asks for itself, the other's actions are HTTP methods.
         "lambda" => passed_role(named("Role")),
+        // CodeBuild's policies may ask what a request overrides, which the service itself knows.
+        "codebuild" => passed_role(named("serviceRole").or_else(|| named("serviceRoleOverride"))),
         "apigateway" => vec![(
             format!("apigateway:{method}"),
             format!(

@@ -143,6 +143,7 @@ async fn perform(
                         .call(&world, caller, operation, input)
                         .await
                 }
+                "codebuild" => world.codebuild.call(&world, caller, operation, input).await,
                 "lambda" => world.lambda.call(&world, caller, operation, input).await,
                 "apigateway" => {
                     world

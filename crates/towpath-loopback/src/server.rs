@@ -105,6 +105,13 @@ async fn route(
         };
         return Ok(stream(answer));
     }
+    if path.starts_with("/_codebuild/") {
+        let answer = match whole(request, LARGEST_CALL).await {
+            Ok(request) => world.codebuild.credentials(world, &request),
+            Err(refusal) => refusal,
+        };
+        return Ok(stream(answer));
+    }
     if path.starts_with("/_api/") {
         let answer = match whole(request, LARGEST_CALL).await {
             Ok(request) => world.apigateway.execute(world, request).await,

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::apigateway::ApiGateway;
 use crate::cloudformation::CloudFormation;
 use crate::cloudwatch::CloudWatch;
+use crate::codebuild::CodeBuild;
 use crate::codepipeline::CodePipeline;
 use crate::faults::Faults;
 use crate::fidelity::Fidelity;
@@ -43,7 +44,9 @@ pub struct Settings {
     pub reply_timeout: Duration,
     /// How long Lambda waits before the first retry of an asynchronous event; the second takes twice as long.
     pub async_retry_delay: Duration,
-    /// Variables that every function process receives beside its own.
+    /// How long a minute of a build's time-out lasts, which is a whole number of them and five at least.
+    pub build_minute: Duration,
+    /// Variables that every function's and build's process receives beside its own.
     pub function_environment: BTreeMap<String, String>,
 }
 
@@ -59,6 +62,7 @@ impl Settings {
             reinvocation_interval: Duration::from_secs(5),
             reply_timeout: Duration::from_mins(20),
             async_retry_delay: Duration::from_mins(1),
+            build_minute: Duration::from_mins(1),
             function_environment: BTreeMap::new(),
         }
     }
@@ -79,6 +83,7 @@ pub struct World {
     pub(crate) lambda: Lambda,
     pub(crate) apigateway: ApiGateway,
     pub(crate) cloudformation: CloudFormation,
+    pub(crate) codebuild: CodeBuild,
     pub(crate) codepipeline: CodePipeline,
     pub(crate) cloudwatch: CloudWatch,
     pub(crate) faults: Faults,
@@ -106,6 +111,7 @@ impl World {
             lambda: Lambda::default(),
             apigateway: ApiGateway::default(),
             cloudformation: CloudFormation::default(),
+            codebuild: CodeBuild::default(),
             codepipeline: CodePipeline::new(&settings.account),
             cloudwatch: CloudWatch::default(),
             identity: Identity::new(&settings.account, fidelity.clone()),

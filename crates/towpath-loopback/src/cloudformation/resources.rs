@@ -15,6 +15,7 @@ use crate::{AwsError, Caller, World};
 mod apigateway;
 mod apigatewayv2;
 mod cloudwatch;
+mod codebuild;
 mod codepipeline;
 mod iam;
 mod lambda;
@@ -217,6 +218,7 @@ pub(crate) async fn create(
         Kind::Subscription => sns::create_subscription(scene, properties).await,
         Kind::Parameter => ssm::put(scene, properties, None).await,
         Kind::Alarm => cloudwatch::put(scene, properties, None).await,
+        Kind::BuildProject => codebuild::create(scene, properties).await,
         Kind::Pipeline => codepipeline::create(scene, properties).await,
         Kind::RestApi => apigateway::create_api(scene, properties).await,
         Kind::RestResource => apigateway::create_resource(scene, properties).await,
@@ -267,6 +269,7 @@ pub(crate) async fn update(
         Kind::Topic => sns::update_topic(scene, resource, properties).await,
         Kind::Parameter => ssm::put(scene, properties, Some(resource)).await,
         Kind::Alarm => cloudwatch::put(scene, properties, Some(resource)).await,
+        Kind::BuildProject => codebuild::update(scene, resource, properties).await,
         Kind::Pipeline => codepipeline::update(scene, resource, properties).await,
         Kind::RestApi => apigateway::update_api(scene, resource, properties).await,
         Kind::RestMethod => apigateway::put_method(scene, properties).await,
@@ -340,6 +343,7 @@ pub(crate) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
         Kind::Subscription => sns::delete_subscription(scene, resource).await,
         Kind::Parameter => ssm::delete(scene, resource).await,
         Kind::Alarm => cloudwatch::delete(scene, resource).await,
+        Kind::BuildProject => codebuild::delete(scene, resource).await,
         Kind::Pipeline => codepipeline::delete(scene, resource).await,
         Kind::RestApi => apigateway::delete_api(scene, resource).await,
         Kind::RestResource => apigateway::delete_resource(scene, resource).await,

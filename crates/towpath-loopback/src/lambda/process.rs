@@ -7,7 +7,6 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -17,7 +16,7 @@ use super::environment::{End, Environment};
 use super::function::Version;
 use super::launch::{Launch, Unstartable, launch, variables};
 use super::{directory, host, runtime_api};
-use crate::World;
+use crate::{World, processes};
 
 /// A line of output longer than this is cut into several.
 const LINE: u64 = 64 * 1024;
@@ -169,27 +168,12 @@ async fn own(
     let status = if let Some(status) = ended {
         status
     } else {
-        blocking(move || {
-            if let Some(pid) = pid {
-                towpath_tool::tree::kill_tree(pid);
-            }
-        })
-        .await;
+        processes::kill(pid).await;
         let _ = child.start_kill();
         child.wait().await
     };
-    // What it started and left behind: its group, and daemons that left the group but not their
-    // environment. (A group outlives its leader, and its id is not given to another as long as it does.)
     let mark = format!("AWS_LAMBDA_LOG_STREAM_NAME={}", environment.log_stream);
-    blocking(move || {
-        if let Some(group) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        for survivor in marked(&mark) {
-            towpath_tool::tree::kill_tree(survivor);
-        }
-    })
-    .await;
+    processes::kill_left_behind(pid, mark).await;
     for pump in output.into_iter().flatten() {
         let abort = pump.abort_handle();
         if tokio::time::timeout(LAST_WORDS, pump).await.is_err() {
@@ -205,30 +189,6 @@ fn end_of(status: ExitStatus) -> End {
         (Some(code), _) => End::Exit(code),
         (None, signal) => End::Signal(signal.unwrap_or(9)),
     }
-}
-
-async fn blocking(act: impl FnOnce() + Send + 'static) {
-    let _ = tokio::task::spawn_blocking(act).await;
-}
-
-/// Processes that were started with this variable. Other systems than Linux do not tell.
-fn marked(variable: &str) -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let us = std::process::id();
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != us)
-        .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|block| {
-                block
-                    .split(|byte| *byte == 0)
-                    .any(|given| given == variable.as_bytes())
-            })
-        })
-        .collect()
 }
 
 /// Carries one stream of output into the log, line by line.

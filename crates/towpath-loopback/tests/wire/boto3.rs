@@ -109,6 +109,118 @@ assert logs.get_log_events(logGroupName="g", logStreamName="s", startFromHead=Tr
 assert boto3.client("lambda").list_functions()["Functions"] == []
 "#;
 
+/// Builds: to their end, stopped, too late, started twice; and what a role is not allowed to say otherwise.
+const BUILDS: &str = r#"
+import json, time, boto3
+from botocore.exceptions import ClientError
+
+codebuild, iam, logs = boto3.client("codebuild"), boto3.client("iam"), boto3.client("logs")
+trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "codebuild.amazonaws.com"}}]}
+role = iam.create_role(RoleName="builds", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+
+def refused(code, words, act):
+    try:
+        act()
+    except ClientError as error:
+        said = error.response["Error"]
+        assert said["Code"] == code and words in said["Message"], said
+        return
+    raise AssertionError(f"{code} was expected")
+
+def project(name, commands, **more):
+    phases = "".join(f"  {phase}:\n    commands:\n" + "".join(f"      - {json.dumps(c)}\n" for c in all) for phase, all in commands.items())
+    return codebuild.create_project(
+        name=name, serviceRole=role,
+        source={"type": "NO_SOURCE", "buildspec": "version: 0.2\nphases:\n" + phases},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "LINUX_CONTAINER", "image": "any:1", "computeType": "BUILD_GENERAL1_SMALL",
+                     "environmentVariables": [{"name": "GREETING", "value": "hello"}]},
+        **more)["project"]
+
+def ended(id):
+    end = time.monotonic() + 60
+    while True:
+        build = codebuild.batch_get_builds(ids=[id])["builds"][0]
+        if build["buildComplete"]:
+            return build
+        assert time.monotonic() < end, build
+        time.sleep(0.02)
+
+def log(build):
+    events = logs.get_log_events(logGroupName=build["logs"]["groupName"], logStreamName=build["logs"]["streamName"], startFromHead=True)["events"]
+    return [event["message"] for event in events]
+
+# To its end: the phases in order, its variables, its role.
+made = project("good", {"install": ["A=kept"], "build": ["echo $GREETING $A $EXTRA from $CODEBUILD_BUILD_ID", "python3 -c 'import os, urllib.request as u; print(u.urlopen(os.environ[\"AWS_CONTAINER_CREDENTIALS_FULL_URI\"]).read().decode()[2:13])'"]})
+assert made["arn"].endswith(":project/good") and made["timeoutInMinutes"] == 60, made
+build = codebuild.start_build(projectName="good", idempotencyToken="t", environmentVariablesOverride=[{"name": "EXTRA", "value": "x"}])["build"]
+assert build["buildStatus"] == "IN_PROGRESS" and build["id"].startswith("good:") and build["buildNumber"] == 1, build
+again = codebuild.start_build(projectName="good", idempotencyToken="t", environmentVariablesOverride=[{"name": "EXTRA", "value": "x"}])["build"]
+assert again["id"] == build["id"]
+refused("InvalidInputException", "token", lambda: codebuild.start_build(projectName="good", idempotencyToken="t"))
+done = ended(build["id"])
+assert done["buildStatus"] == "SUCCEEDED", (done, log(done))
+assert [p["phaseType"] for p in done["phases"]] == ["SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING", "COMPLETED"], done["phases"]
+assert done["endTime"] >= done["startTime"] and done["endTime"].year > 2000
+assert f"hello kept x from {done['id']}" in log(done), log(done)
+assert "AccessKeyId" in log(done), log(done)
+
+# A project that CloudFormation makes, changes and removes.
+cloudformation = boto3.client("cloudformation")
+def stack(act, greeting):
+    template = {"Resources": {"Builds": {"Type": "AWS::CodeBuild::Project", "Properties": {
+        "Name": "stacked", "ServiceRole": role, "TimeoutInMinutes": 30,
+        "Source": {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2\nphases: {build: {commands: [echo $GREETING]}}"},
+        "Artifacts": {"Type": "NO_ARTIFACTS"},
+        "Environment": {"Type": "LINUX_CONTAINER", "Image": "any:1", "ComputeType": "BUILD_GENERAL1_SMALL",
+                        "EnvironmentVariables": [{"Name": "GREETING", "Value": greeting}]}}}}}
+    getattr(cloudformation, act + "_stack")(StackName="builds", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter(f"stack_{act}_complete").wait(StackName="builds", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+for act in "create", "update":
+    stack(act, f"by {act}")
+    done = ended(codebuild.start_build(projectName="stacked")["build"]["id"])
+    assert done["buildStatus"] == "SUCCEEDED" and done["timeoutInMinutes"] == 30 and f"by {act}" in log(done), (done, log(done))
+cloudformation.delete_stack(StackName="builds")
+cloudformation.get_waiter("stack_delete_complete").wait(StackName="builds", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+assert codebuild.batch_get_projects(names=["stacked"])["projectsNotFound"] == ["stacked"]
+
+# A command that fails, and what comes after it.
+project("bad", {"build": ["exit 7"], "post_build": ["echo never"]})
+done = ended(codebuild.start_build(projectName="bad")["build"]["id"])
+phase = [p for p in done["phases"] if p["phaseType"] == "BUILD"][0]
+assert done["buildStatus"] == "FAILED" and phase["phaseStatus"] == "FAILED", done
+assert phase["contexts"] == [{"statusCode": "COMMAND_EXECUTION_ERROR", "message": "Error while executing command: exit 7. Reason: exit status 7"}], phase
+
+# Stopped, and too late: a minute is a tenth of a second here.
+project("long", {"build": ["sleep 1000 & sleep 1000"]}, timeoutInMinutes=2160)
+running = codebuild.start_build(projectName="long")["build"]["id"]
+stopped = codebuild.stop_build(id=running)["build"]
+assert stopped["buildStatus"] == "STOPPED" and stopped["buildComplete"], stopped
+project("late", {"build": ["sleep 1000"]}, timeoutInMinutes=5)
+late = ended(codebuild.start_build(projectName="late")["build"]["id"])
+assert late["buildStatus"] == "TIMED_OUT", late
+assert [p["contexts"][0]["statusCode"] for p in late["phases"] if p["phaseType"] == "BUILD"] == ["BUILD_TIMED_OUT"], late
+
+# What is not there, not served, or not allowed.
+assert codebuild.batch_get_builds(ids=["good:nothing"])["buildsNotFound"] == ["good:nothing"]
+refused("ResourceNotFoundException", "Project cannot be found", lambda: codebuild.start_build(projectName="nothing"))
+refused("ResourceNotFoundException", "", lambda: codebuild.stop_build(id="good:nothing"))
+refused("ResourceAlreadyExistsException", "already exists", lambda: project("good", {"build": ["true"]}))
+refused("InvalidInputException", "NO_SOURCE", lambda: codebuild.create_project(
+    name="s3", serviceRole=role, source={"type": "S3", "location": "a/b"}, artifacts={"type": "NO_ARTIFACTS"},
+    environment={"type": "LINUX_CONTAINER", "image": "any:1", "computeType": "BUILD_GENERAL1_SMALL"}))
+caller = iam.create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}))["Role"]["Arn"]
+iam.put_role_policy(RoleName="caller", PolicyName="p", PolicyDocument=json.dumps({"Statement": [
+    {"Effect": "Allow", "Action": ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], "Resource": made["arn"]},
+    {"Effect": "Deny", "Action": "codebuild:StartBuild", "Resource": "*", "Condition": {"Null": {"codebuild:source.buildspec": "false"}}}]}))
+keys = boto3.client("sts").assume_role(RoleArn=caller, RoleSessionName="test")["Credentials"]
+limited = boto3.client("codebuild", aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+assert limited.start_build(projectName="good")["build"]["buildNumber"] == 2
+refused("AccessDeniedException", "codebuild:StartBuild", lambda: limited.start_build(projectName="good", buildspecOverride="version: 0.2\nphases: {}"))
+refused("AccessDeniedException", "codebuild:StartBuild", lambda: limited.start_build(projectName="bad"))
+refused("AccessDeniedException", "codebuild:StopBuild", lambda: limited.stop_build(id=done["id"]))
+"#;
+
 /// A stack with a change set, and a pipeline through its approval.
 const DELIVERY: &str = r#"
 import json, time, boto3
@@ -197,6 +309,11 @@ async fn boto3_is_content_with_objects_identities_and_alarms() {
 #[tokio::test]
 async fn boto3_deploys_a_stack_and_approves_a_pipeline() {
     run(DELIVERY).await;
+}
+
+#[tokio::test]
+async fn boto3_starts_watches_and_stops_builds() {
+    run(BUILDS).await;
 }
 
 async fn run(script: &str) {

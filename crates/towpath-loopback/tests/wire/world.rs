@@ -31,6 +31,7 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = Settings::new(directory.path().join("state"));
         settings.resource_delay = Duration::ZERO;
+        settings.build_minute = Duration::from_millis(100);
         let loopback = Loopback::start(settings).await.expect("started");
         Self {
             loopback,

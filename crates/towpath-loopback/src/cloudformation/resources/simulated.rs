@@ -64,11 +64,6 @@ pub(super) fn create(scene: &Scene, resource_type: &str, properties: &Value) -> 
                 .attribute("Arn", arn)
                 .attribute("StreamArn", stream)
         }
-        "AWS::CodeBuild::Project" => {
-            let name = named("Name");
-            let arn = world.arn("codebuild", &format!("project/{name}"));
-            Made::new(name).attribute("Arn", arn)
-        }
         "AWS::CloudFront::Distribution" => {
             let id = short_id('E');
             let domain = format!("d{}.cloudfront.net", &short_id('x')[1..].to_lowercase());

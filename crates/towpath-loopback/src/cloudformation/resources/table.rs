@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Subscription,
     Parameter,
     Alarm,
+    BuildProject,
     Pipeline,
     RestApi,
     RestResource,
@@ -173,6 +174,12 @@ static TYPES: &[ResourceType] = &[
         &["Name", "Type"],
     ),
     of(
+        "AWS::CodeBuild::Project",
+        Kind::BuildProject,
+        Some("Name"),
+        &["Name"],
+    ),
+    of(
         "AWS::CloudWatch::Alarm",
         Kind::Alarm,
         Some("AlarmName"),
@@ -295,12 +302,6 @@ static TYPES: &[ResourceType] = &[
         Kind::Simulated,
         Some("TableName"),
         &["TableName", "KeySchema", "LocalSecondaryIndexes"],
-    ),
-    of(
-        "AWS::CodeBuild::Project",
-        Kind::Simulated,
-        Some("Name"),
-        &["Name"],
     ),
     of("AWS::CloudFront::Distribution", Kind::Simulated, None, &[]),
     of(
