@@ -1,7 +1,7 @@
 //! Outputs that were installed before, kept in S3.
 //!
 //! An entry is the output artifact itself, under a name that follows from all that the installation depends on
-//! ([`key`]); what has to be known of it is kept beside it ([`entry`]). It is one object, so it is there as a whole or
+//! (`key`); what has to be known of it is kept beside it (`entry`). It is one object, so it is there as a whole or
 //! not at all. Its place begins with the trust level, and the function's role reaches no other: that is what keeps a
 //! pull request's build from writing what a protected branch reads.
 //!

@@ -2,7 +2,7 @@
 //!
 //! `install-deps` takes out what holds on its machine and in its directory only: links to an interpreter, the
 //! directory's own path in files. For each installation that needs something put back there is a [`Record`] in
-//! [`RECORDS`], at the root of the tree. Before a task runs, [`restore`] puts back what the records name, and gives the
+//! [`RECORDS`], at the root of the tree. Before a task runs, `restore` puts back what the records name, and gives the
 //! task the variables by which its tools find what was installed.
 //!
 //! Records are looked for in the task's directory and in those above it, and never above the job's own tree: what lies
