@@ -100,6 +100,12 @@ pub enum ActionError {
         /// Why.
         source: TemplateError,
     },
+    /// Nested templates that go in a circle.
+    #[error("a template is nested in itself: {}", .chain.join(" -> "))]
+    NestedInItself {
+        /// Each names the next one; the first is repeated at the end.
+        chain: Vec<String>,
+    },
     /// Local code, and nowhere to put it.
     #[error("there is no release bucket for the template's local code ({})", .code.join(", "))]
     NoReleaseBucket {
@@ -178,6 +184,8 @@ impl From<ActionError> for Failure {
                 });
                 hinted(Self::job(message), hint)
             }
+            ActionError::NestedInItself { .. } => Self::configuration(message)
+                .with_hint("a nested stack would have itself as a part: name another template"),
             ActionError::NoReleaseBucket { .. } => Self::configuration(message).with_hint(format!(
                 "give the function the environment variable {}, or the action `release-bucket=…`",
                 Release::VARIABLE

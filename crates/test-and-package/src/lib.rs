@@ -85,7 +85,9 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         let artifact = job.output(&template.artifact)?;
         let release = job.own_store();
         let staged = workspace.path("package");
-        let packaged = package(&tree, &project, template, parameters, &release, &staged).await?;
+        let scratch = workspace.path("nested");
+        let places = (staged.as_path(), scratch.as_path());
+        let packaged = package(&tree, &project, template, parameters, &release, places).await?;
         summary.extend(packaged.summary());
         ready.push((artifact, staged));
     }

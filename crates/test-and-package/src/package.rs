@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use towpath_artifact::{Deposited, Encryption, Source, Store};
-use towpath_template::package::{CodeKind, LocalCode, Plan, S3Object, plan};
+use towpath_template::package::{CodeKind, LocalCode, S3Object, plan};
 
 use crate::error::ActionError;
 use crate::parameters::{Output, Parameters, Release};
@@ -22,10 +22,12 @@ pub struct Packaged {
     pub objects: usize,
     /// How many of them had to be uploaded.
     pub uploaded: usize,
+    /// Whether it is the template that `sam build` has left.
+    pub is_built: bool,
 }
 
 impl Packaged {
-    /// In a few words, if there was local code.
+    /// In a few words, if there is something to say.
     pub(crate) fn summary(&self) -> Option<String> {
         let plural = if self.objects == 1 { "" } else { "s" };
         let new = match self.uploaded {
@@ -33,19 +35,27 @@ impl Packaged {
             all if all == self.objects => "uploaded".to_owned(),
             some => format!("({some} new)"),
         };
-        (self.objects > 0).then(|| format!("{} code object{plural} {new}", self.objects))
+        let objects =
+            (self.objects > 0).then(|| format!("{} code object{plural} {new}", self.objects));
+        let built = self.is_built.then(|| format!("packaged {BUILT}"));
+        let parts: Vec<String> = built.into_iter().chain(objects).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
+/// Where `sam build` leaves the template that is to be packaged in place of the project's.
+const BUILT: &str = ".aws-sam/build/template.yaml";
+
 /// Stores the template's local code in the release bucket, and writes the packaged template and
-/// the configurations beside it to `staged`, at the paths they have in the project.
+/// the configurations beside it to `staged`, at the paths they have in the project. Nested
+/// templates are packaged first, the innermost before all; `scratch` is a directory for them.
 pub async fn package(
     tree: &Path,
     project: &Path,
     template: &Output,
     parameters: &Parameters,
     store: &Store,
-    staged: &Path,
+    (staged, scratch): (&Path, &Path),
 ) -> Result<Packaged, ActionError> {
     let path = project.join(&template.path);
     let Some(found) = place::within(tree, &path)?.filter(|found| found.is_file()) else {
@@ -54,111 +64,154 @@ pub async fn package(
             present: place::present(project, &template.path),
         });
     };
-    let text = fs::read_to_string(&found).map_err(|source| ActionError::Io {
-        doing: "read",
-        path: found,
-        source,
-    })?;
-    let beside = path.parent().unwrap_or(project);
-    let plan = plan(&text, beside).map_err(|source| ActionError::Template {
-        path: template.path.clone(),
-        source,
-    })?;
-    let (objects, packaged) = store_code(tree, project, &plan, parameters, store).await?;
-    let text = plan.rewrite(|code| objects[&key(code)].clone());
+    let built = place::within(tree, &project.join(BUILT))?.filter(|built| built.is_file());
+    let is_built = built.is_some();
+    if is_built {
+        tracing::info!("packaging `{BUILT}`, which the tasks have built");
+    }
+    let mut packing = Packaging {
+        tree,
+        project,
+        bucket: parameters
+            .release
+            .bucket
+            .clone()
+            .or_else(|| std::env::var(Release::VARIABLE).ok())
+            .filter(|bucket| !bucket.is_empty()),
+        prefix: &parameters.release.prefix,
+        store,
+        scratch,
+        deposited: BTreeMap::new(),
+        within: Vec::new(),
+    };
+    let text = packing.template(built.unwrap_or(found)).await?;
     stage(staged, &template.path, text.as_bytes())?;
+    let beside = path.parent().unwrap_or(project);
     for (relative, content) in configurations(tree, beside, &template.path)? {
         stage(staged, &relative, &content)?;
     }
-    Ok(packaged)
+    Ok(Packaged {
+        objects: packing.deposited.len(),
+        uploaded: packing.deposited.values().filter(|it| it.uploaded).count(),
+        is_built,
+    })
 }
 
-/// Which place in the template a piece of code belongs to.
-type Key = (String, String);
-
-fn key(code: &LocalCode) -> Key {
-    (code.resource.clone(), code.property.clone())
+/// What the templates of one application share.
+struct Packaging<'a> {
+    tree: &'a Path,
+    project: &'a Path,
+    bucket: Option<String>,
+    prefix: &'a str,
+    store: &'a Store,
+    scratch: &'a Path,
+    /// Each path and kind once, whoever names it.
+    deposited: BTreeMap<(PathBuf, bool), Deposited>,
+    /// The templates that are being packaged, outermost first.
+    within: Vec<PathBuf>,
 }
 
-/// Stores every piece of local code, each path once.
-async fn store_code(
-    tree: &Path,
-    project: &Path,
-    plan: &Plan,
-    parameters: &Parameters,
-    store: &Store,
-) -> Result<(BTreeMap<Key, S3Object>, Packaged), ActionError> {
-    let mut objects = BTreeMap::new();
-    let mut deposited: BTreeMap<PathBuf, Deposited> = BTreeMap::new();
-    if plan.artifacts.is_empty() {
-        return Ok((objects, counted(&deposited)));
-    }
-    let bucket = parameters
-        .release
-        .bucket
-        .clone()
-        .or_else(|| std::env::var(Release::VARIABLE).ok())
-        .filter(|bucket| !bucket.is_empty())
-        .ok_or_else(|| ActionError::NoReleaseBucket {
-            code: plan
-                .artifacts
-                .iter()
-                .map(|code| shown(code, project))
-                .collect(),
+impl Packaging<'_> {
+    /// The text of a template when all that it names is in the release bucket.
+    async fn template(&mut self, path: PathBuf) -> Result<String, ActionError> {
+        if let Some(start) = self.within.iter().position(|it| *it == path) {
+            let mut chain: Vec<PathBuf> = self.within[start..].to_vec();
+            chain.push(path);
+            return Err(ActionError::NestedInItself {
+                chain: chain.iter().map(|path| self.shown(path)).collect(),
+            });
+        }
+        let text = fs::read_to_string(&path).map_err(|source| ActionError::Io {
+            doing: "read",
+            path: path.clone(),
+            source,
         })?;
-    for code in &plan.artifacts {
-        let path = place::within(tree, &code.path)?.ok_or_else(|| ActionError::Io {
+        let beside = path.parent().unwrap_or(self.project);
+        let plan = plan(&text, beside).map_err(|source| ActionError::Template {
+            path: self.shown(&path).into(),
+            source,
+        })?;
+        if plan.artifacts.is_empty() {
+            return Ok(plan.rewrite(|_| unreachable!("there is nothing local")));
+        }
+        let Some(bucket) = self.bucket.clone() else {
+            return Err(ActionError::NoReleaseBucket {
+                code: plan
+                    .artifacts
+                    .iter()
+                    .map(|code| {
+                        let path = self.shown(&code.path);
+                        format!("{}.{}: {path}", code.resource, code.property)
+                    })
+                    .collect(),
+            });
+        };
+        self.within.push(path);
+        let mut objects = BTreeMap::new();
+        for code in &plan.artifacts {
+            let key = self.deposit(code, &bucket).await?;
+            let object = S3Object {
+                bucket: bucket.clone(),
+                key,
+                // The key says what the content is; a version would say when it was first seen.
+                version: None,
+                region: self.store.region(),
+            };
+            objects.insert(code.place.clone(), object);
+        }
+        self.within.pop();
+        Ok(plan.rewrite(|code| objects[&code.place].clone()))
+    }
+
+    /// Stores a piece of local code, if that was not done already. Its key.
+    async fn deposit(&mut self, code: &LocalCode, bucket: &str) -> Result<String, ActionError> {
+        let found = place::within(self.tree, &code.path)?.ok_or_else(|| ActionError::Io {
             doing: "read",
             path: code.path.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        if !deposited.contains_key(&path) {
-            let source = source(&path, code.kind);
-            let prefix = &parameters.release.prefix;
-            let stored = store
-                .deposit(source, &bucket, prefix, &Encryption::Bucket)
-                .await?;
-            tracing::info!(
-                resource = code.resource,
-                key = stored.key,
-                uploaded = stored.uploaded,
-                "code is in the release bucket"
-            );
-            deposited.insert(path.clone(), stored);
+        let known = (found, code.kind == CodeKind::Zip);
+        if let Some(stored) = self.deposited.get(&known) {
+            return Ok(stored.key.clone());
         }
-        objects.insert(
-            key(code),
-            S3Object {
-                bucket: bucket.clone(),
-                key: deposited[&path].key.clone(),
-                // The key says what the content is; a version would say when it was first seen.
-                version: None,
-            },
+        let path = &known.0;
+        let nested;
+        let source = match code.kind {
+            CodeKind::Zip if path.is_dir() => Source::Directory(path),
+            CodeKind::Zip => Source::File(path),
+            CodeKind::File => Source::Verbatim(path),
+            CodeKind::Template => {
+                let text = Box::pin(self.template(path.clone())).await?;
+                let name = format!("{}.template", self.deposited.len());
+                stage(self.scratch, Path::new(&name), text.as_bytes())?;
+                nested = self.scratch.join(name);
+                Source::Verbatim(&nested)
+            }
+        };
+        let stored = self
+            .store
+            .deposit(source, bucket, self.prefix, &Encryption::Bucket)
+            .await?;
+        tracing::info!(
+            resource = code.resource,
+            key = stored.key,
+            uploaded = stored.uploaded,
+            "code is in the release bucket"
         );
+        let key = stored.key.clone();
+        self.deposited.insert(known, stored);
+        Ok(key)
     }
-    Ok((objects, counted(&deposited)))
-}
 
-fn counted(deposited: &BTreeMap<PathBuf, Deposited>) -> Packaged {
-    Packaged {
-        objects: deposited.len(),
-        uploaded: deposited.values().filter(|code| code.uploaded).count(),
+    /// A path as the project calls it.
+    fn shown(&self, path: &Path) -> String {
+        let roots = [
+            self.project.to_owned(),
+            self.project.canonicalize().unwrap_or_default(),
+        ];
+        let relative = roots.iter().find_map(|root| path.strip_prefix(root).ok());
+        relative.unwrap_or(path).display().to_string()
     }
-}
-
-/// What is stored for a path that a template names.
-fn source(path: &Path, kind: CodeKind) -> Source<'_> {
-    match kind {
-        CodeKind::Zip if path.is_dir() => Source::Directory(path),
-        CodeKind::Zip => Source::File(path),
-        CodeKind::File | CodeKind::Template => Source::Verbatim(path),
-    }
-}
-
-/// A place in the template and what it names there.
-fn shown(code: &LocalCode, project: &Path) -> String {
-    let path = code.path.strip_prefix(project).unwrap_or(&code.path);
-    format!("{}.{}: {}", code.resource, code.property, path.display())
 }
 
 /// The JSON files of the directories of configurations beside the template, by their path in the
@@ -210,14 +263,20 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_new() {
-        for (objects, uploaded, expected) in [
-            (0, 0, None),
-            (1, 1, Some("1 code object uploaded")),
-            (2, 0, Some("2 code objects known already")),
-            (3, 1, Some("3 code objects (1 new)")),
+        let built = "packaged .aws-sam/build/template.yaml";
+        for (objects, uploaded, is_built, expected) in [
+            (0, 0, false, None),
+            (0, 0, true, Some(built.to_owned())),
+            (1, 1, false, Some("1 code object uploaded".to_owned())),
+            (2, 0, false, Some("2 code objects known already".to_owned())),
+            (3, 1, true, Some(format!("{built}; 3 code objects (1 new)"))),
         ] {
-            let packaged = Packaged { objects, uploaded };
-            assert_eq!(packaged.summary().as_deref(), expected);
+            let packaged = Packaged {
+                objects,
+                uploaded,
+                is_built,
+            };
+            assert_eq!(packaged.summary(), expected);
         }
     }
 }

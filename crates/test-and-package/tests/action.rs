@@ -601,3 +601,122 @@ async fn whichever_call_fails_there_is_one_report_and_the_next_run_repairs_it() 
         assert!(pipeline.output("Package").is_some(), "call {k}");
     }
 }
+
+const NESTED: &str = "\
+Resources:
+  Child:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: child/child.yaml
+  Same:
+    Type: AWS::Serverless::Application
+    Properties:
+      Location: ./child/child.yaml
+  Part:
+    Fn::Transform:
+      Name: AWS::Include
+      Parameters:
+        Location: part.yaml
+";
+const CHILD: &str = "\
+Resources:
+  Inner:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: ../app
+";
+
+#[tokio::test]
+async fn nested_templates_are_packaged_from_within() {
+    let files = [
+        ("top.yaml", NESTED),
+        ("child/child.yaml", CHILD),
+        ("app/index.js", "1"),
+        ("part.yaml", "Type: AWS::SNS::Topic\n"),
+    ];
+    let pipeline = Pipeline::of(&files, &["Package"]);
+    let parameters = "command=true&template=top.yaml&release-bucket=releases";
+    let report = pipeline.run(parameters).await;
+    assert!(
+        summary(&report).contains("3 code objects uploaded"),
+        "{report:?}"
+    );
+    let stored = pipeline.puts("releases");
+    let key = |extension: &str| {
+        let put = stored
+            .iter()
+            .find(|put| put.target.split('?').next().unwrap().ends_with(extension))
+            .unwrap_or_else(|| panic!("no {extension}"));
+        let key = put.target.split('?').next().unwrap();
+        (key.trim_start_matches("/releases/").to_owned(), put)
+    };
+    let (code, _) = key(".zip");
+    let (child, nested) = key(".template");
+    let (part, _) = key(".yaml");
+    let nested = String::from_utf8_lossy(&nested.body);
+    assert!(nested.contains(&format!("S3Key: {code}")), "{nested}");
+    let (_, package) = pipeline.output("Package").unwrap();
+    let text = std::fs::read_to_string(package.path().join("top.yaml")).unwrap();
+    let url = format!("https://s3.eu-west-1.amazonaws.com/releases/{child}");
+    assert!(
+        text.contains(&format!("TemplateURL: {url}")) && text.contains(&format!("Location: {url}")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("Location: s3://releases/{part}")),
+        "{text}"
+    );
+    let again = pipeline.run(parameters).await;
+    assert!(
+        summary(&again).contains("3 code objects known already"),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_template_that_is_nested_in_itself_is_refused() {
+    let stack = |child: &str| {
+        format!(
+            "Resources: {{A: {{Type: AWS::CloudFormation::Stack, Properties: {{TemplateURL: {child}}}}}}}"
+        )
+    };
+    let (a, b) = (stack("b.yaml"), stack("./a.yaml"));
+    let pipeline = Pipeline::of(&[("a.yaml", &a), ("b.yaml", &b)], &["Package"]);
+    let report = pipeline
+        .run("command=true&template=a.yaml&release-bucket=releases")
+        .await;
+    let (kind, said) = failure(&report);
+    assert_eq!(kind, "ConfigurationError", "{said}");
+    assert!(
+        said.starts_with("a template is nested in itself: a.yaml -> b.yaml -> a.yaml"),
+        "{said}"
+    );
+    assert_eq!(pipeline.puts("releases").len(), 0);
+}
+
+#[tokio::test]
+async fn what_sam_build_has_left_is_packaged() {
+    let source = "Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: src}}}";
+    let built = "Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: F}}}";
+    let make = "mkdir -p .aws-sam/build/F && echo 1 > .aws-sam/build/F/a.js && mv built .aws-sam/build/template.yaml";
+    let files = [
+        ("template.yaml", source),
+        ("src/a.ts", "1"),
+        ("built", built),
+    ];
+    let pipeline = Pipeline::of(&files, &["Package"]);
+    let command = make.replace(' ', "+").replace('&', "%26");
+    let report = pipeline
+        .run(&format!(
+            "command={command}&template=template.yaml&release-bucket=releases"
+        ))
+        .await;
+    let said = summary(&report);
+    assert!(
+        said.contains("packaged .aws-sam/build/template.yaml; 1 code object uploaded"),
+        "{said}"
+    );
+    let stored = pipeline.puts("releases");
+    assert_eq!(unzipped(&stored[0].body).0, ["a.js"]);
+    assert_eq!(pipeline.output("Package").unwrap().0, ["template.yaml"]);
+}

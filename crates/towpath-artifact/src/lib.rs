@@ -53,6 +53,12 @@ impl Store {
         Self { client, settings }
     }
 
+    /// The Region of the requests, if there is one.
+    pub fn region(&self) -> Option<String> {
+        let region = self.client.config().region();
+        region.map(|region| region.as_ref().to_owned())
+    }
+
     /// Fetches an artifact and unpacks it into `into`, which must not exist or be empty.
     ///
     /// The tree is there when all of it is, and not before.

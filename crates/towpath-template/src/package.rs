@@ -1,28 +1,44 @@
 //! Local code in a template, and the S3 objects that take its place.
 //!
 //! [`plan()`] finds what must be uploaded, the caller zips and uploads it, and [`Plan::rewrite`] gives the template
-//! that can be deployed. Values that are in S3 already, and functions such as `!Sub`, stay as they are. A property
-//! that is left out is an error here: the AWS CLI would package the whole directory of the template.
+//! that can be deployed. What is packaged is what `aws cloudformation package` and `sam package` package; the table is
+//! in [`properties`]. Values that are in S3 already, and functions such as `!Sub`, stay as they are. Where the two
+//! tools differ from each other or from this module:
+//!
+//! - A function or layer whose code is left out gets the directory of its template, as with both. A Beanstalk version
+//!   or a Glue job without its property stays as it is: an archive of the whole directory is never what is meant.
+//! - A definition (of an API, a state machine, a schema) has to be a file. Both would upload an archive of a directory,
+//!   which the service refuses later.
+//! - `InlineCode` is left alone, as with `sam`.
+//! - Container images are not packaged; a local one is an error.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{Template, TemplateError};
+
+mod includes;
+mod properties;
+
+use properties::{Content, PROPERTIES, Property, Shape};
 
 /// A path in a template that has to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalCode {
-    /// The logical id of the resource.
+    /// The logical id of the resource; for what belongs to none, where it is in the template.
     pub resource: String,
-    /// The property, such as `CodeUri`.
+    /// The property, such as `CodeUri` or `Command.ScriptLocation`.
     pub property: String,
     /// The path, under the template's directory unless it is absolute.
     pub path: PathBuf,
     /// How it is uploaded.
     pub kind: CodeKind,
+    /// The names that lead from the root of the template to the value. Unique in a plan.
+    pub place: Vec<String>,
+    shape: Shape,
 }
 
 /// How a path is uploaded.
@@ -32,7 +48,7 @@ pub enum CodeKind {
     Zip,
     /// As it is: an archive that is made already, or a definition.
     File,
-    /// A nested template, which must be packaged itself first. [`plan()`] refuses those for now.
+    /// A nested template, which must be packaged itself first.
     Template,
 }
 
@@ -45,6 +61,8 @@ pub struct S3Object {
     pub key: String,
     /// The version, in a versioned bucket.
     pub version: Option<String>,
+    /// The bucket's Region, for the https URL of a nested template.
+    pub region: Option<String>,
 }
 
 /// A template and the local code in it.
@@ -54,68 +72,6 @@ pub struct Plan {
     pub artifacts: Vec<LocalCode>,
     template: Template,
 }
-
-/// How a property names an object in S3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// `s3://bucket/key`, or `{Bucket, Key, Version}` if there is a version.
-    Uri,
-    /// `{S3Bucket, S3Key, S3ObjectVersion}`
-    Code,
-    /// `{Bucket, Key, Version}`
-    Location,
-    /// A nested template or application.
-    Nested,
-}
-
-struct Property {
-    resource_type: &'static str,
-    name: &'static str,
-    is_code: bool,
-    shape: Shape,
-}
-
-const fn code(resource_type: &'static str, name: &'static str, shape: Shape) -> Property {
-    Property {
-        resource_type,
-        name,
-        is_code: true,
-        shape,
-    }
-}
-
-const fn definition(resource_type: &'static str, name: &'static str, shape: Shape) -> Property {
-    Property {
-        resource_type,
-        name,
-        is_code: false,
-        shape,
-    }
-}
-
-const FUNCTION: &str = "AWS::Serverless::Function";
-const PROPERTIES: &[Property] = &[
-    code(FUNCTION, "CodeUri", Shape::Uri),
-    code("AWS::Serverless::LayerVersion", "ContentUri", Shape::Uri),
-    code("AWS::Lambda::Function", "Code", Shape::Code),
-    code("AWS::Lambda::LayerVersion", "Content", Shape::Code),
-    definition("AWS::Serverless::Api", "DefinitionUri", Shape::Uri),
-    definition("AWS::Serverless::HttpApi", "DefinitionUri", Shape::Uri),
-    definition("AWS::Serverless::StateMachine", "DefinitionUri", Shape::Uri),
-    definition(
-        "AWS::ApiGateway::RestApi",
-        "BodyS3Location",
-        Shape::Location,
-    ),
-    definition("AWS::ApiGatewayV2::Api", "BodyS3Location", Shape::Location),
-    definition(
-        "AWS::StepFunctions::StateMachine",
-        "DefinitionS3Location",
-        Shape::Location,
-    ),
-    definition("AWS::CloudFormation::Stack", "TemplateURL", Shape::Nested),
-    definition("AWS::Serverless::Application", "Location", Shape::Nested),
-];
 
 /// The key of an object that is named after its content, under `prefix` (which may be empty).
 pub fn content_key(prefix: &str, sha256: &str) -> String {
@@ -130,43 +86,15 @@ pub fn content_key(prefix: &str, sha256: &str) -> String {
 /// Finds the local code of a template. Paths are resolved against `directory`, the template's own.
 pub fn plan(text: &str, directory: &Path) -> Result<Plan, TemplateError> {
     let template = Template::parse(text)?;
-    refuse_includes(template.value(), "")?;
-    let mut artifacts = Vec::new();
-    for (id, resource) in template.resources() {
-        let Some(property) = property_of(resource) else {
-            continue;
-        };
-        let Some(value) = value_of(&template, id, resource, property)? else {
-            continue;
-        };
-        let Some(given) = local(value) else { continue };
-        let fail = |path: Option<PathBuf>, what: String| TemplateError::LocalCode {
-            resource: id.clone(),
-            property: property.name.to_owned(),
-            path,
-            what,
-        };
-        if property.shape == Shape::Nested {
-            let what = format!(
-                "names the local template `{given}`, and nested templates are not packaged yet: upload it and give its \
-                 https URL"
-            );
-            return Err(fail(None, what));
-        }
-        let path = directory.join(given);
-        let kind = kind(property, &path).map_err(|what| {
-            fail(
-                Some(path.clone()),
-                format!("names `{given}`, and {} {what}", path.display()),
-            )
-        })?;
-        artifacts.push(LocalCode {
-            resource: id.clone(),
-            property: property.name.to_owned(),
-            path,
-            kind,
-        });
-    }
+    let mut found = Found {
+        template: &template,
+        directory,
+        artifacts: Vec::new(),
+    };
+    found.metadata()?;
+    found.includes()?;
+    found.resources(template.resources(), &["Resources".to_owned()])?;
+    let artifacts = found.artifacts;
     Ok(Plan {
         artifacts,
         template,
@@ -184,15 +112,11 @@ impl Plan {
     pub fn rewrite(&self, place: impl Fn(&LocalCode) -> S3Object) -> String {
         let mut root = self.template.value().clone();
         for artifact in &self.artifacts {
-            let resource = &mut root["Resources"][&artifact.resource];
-            let Some(property) = property_of(resource) else {
-                continue;
-            };
-            let object = place(artifact);
-            if resource.get("Properties").is_none() {
-                resource["Properties"] = Value::Object(Map::new());
-            }
-            resource["Properties"][&artifact.property] = property.shape.render(object);
+            set(
+                &mut root,
+                &artifact.place,
+                artifact.shape.render(place(artifact)),
+            );
         }
         // What was shared is now said by each function.
         if let Some(shared) = root
@@ -209,64 +133,229 @@ impl Plan {
     }
 }
 
-impl Shape {
-    fn render(self, object: S3Object) -> Value {
-        let S3Object {
-            bucket,
-            key,
-            version,
-        } = object;
-        match (self, version) {
-            (Self::Uri, None) => json!(format!("s3://{bucket}/{key}")),
-            (Self::Uri | Self::Location | Self::Nested, Some(version)) => {
-                json!({"Bucket": bucket, "Key": key, "Version": version})
+/// Puts a value at a place, with the mappings that lead there.
+fn set(root: &mut Value, place: &[String], value: Value) {
+    let mut here = root;
+    for name in place {
+        here = match here {
+            Value::Array(items) => {
+                let index = name.parse::<usize>().ok();
+                match index.and_then(|index| items.get_mut(index)) {
+                    Some(item) => item,
+                    None => return,
+                }
             }
-            (Self::Location | Self::Nested, None) => json!({"Bucket": bucket, "Key": key}),
-            (Self::Code, Some(version)) => {
-                json!({"S3Bucket": bucket, "S3Key": key, "S3ObjectVersion": version})
+            here => {
+                if !here.is_object() {
+                    *here = Value::Object(Map::new());
+                }
+                &mut here[name.as_str()]
             }
-            (Self::Code, None) => json!({"S3Bucket": bucket, "S3Key": key}),
-        }
+        };
     }
+    *here = value;
 }
 
-fn property_of(resource: &Value) -> Option<&'static Property> {
-    let resource_type = resource.get("Type")?.as_str()?;
-    PROPERTIES
-        .iter()
-        .find(|property| property.resource_type == resource_type)
-}
-
-/// The property's value; for a SAM function possibly from `Globals`.
-fn value_of<'t>(
+struct Found<'t> {
     template: &'t Template,
-    id: &str,
-    resource: &'t Value,
-    property: &Property,
-) -> Result<Option<&'t Value>, TemplateError> {
-    let own = |name: &str| {
-        resource
-            .get("Properties")
-            .and_then(|properties| properties.get(name))
-    };
-    if property.resource_type != FUNCTION {
-        return Ok(own(property.name));
+    directory: &'t Path,
+    artifacts: Vec<LocalCode>,
+}
+
+impl<'t> Found<'t> {
+    /// What the Serverless Application Repository shows of an application.
+    fn metadata(&mut self) -> Result<(), TemplateError> {
+        const APPLICATION: &str = "AWS::ServerlessRepo::Application";
+        let entry = self.template.value().get("Metadata");
+        let Some(entry) = entry.and_then(|metadata| metadata.get(APPLICATION)) else {
+            return Ok(());
+        };
+        for name in ["LicenseUrl", "ReadmeUrl"] {
+            if let Some(given) = entry.get(name).and_then(local) {
+                let place = ["Metadata", APPLICATION, name].map(str::to_owned).to_vec();
+                let what = (Content::Bundle, Shape::Text);
+                self.add(APPLICATION, name, given, place, what)?;
+            }
+        }
+        Ok(())
     }
-    let shared = template
-        .value()
-        .get("Globals")
-        .and_then(|globals| globals.get("Function"));
-    let either = |name: &str| own(name).or_else(|| shared.and_then(|shared| shared.get(name)));
-    if either("PackageType").is_some_and(|kind| kind == "Image") || own("InlineCode").is_some() {
-        return Ok(None);
+
+    fn includes(&mut self) -> Result<(), TemplateError> {
+        for (place, given) in includes::of(self.template.value()) {
+            let at = place[..place.len() - 3].join(".");
+            let at = if at.is_empty() {
+                "Transform".to_owned()
+            } else {
+                at
+            };
+            let what = (Content::Definition, Shape::Text);
+            self.add(&at, "AWS::Include Location", &given, place, what)?;
+        }
+        Ok(())
     }
-    let value = either("CodeUri").ok_or_else(|| TemplateError::LocalCode {
-        resource: id.to_owned(),
-        property: "CodeUri".to_owned(),
-        path: None,
-        what: "is missing; write `CodeUri: .` to package the directory of the template".to_owned(),
-    })?;
-    Ok(Some(value))
+
+    fn resources(
+        &mut self,
+        resources: &'t Map<String, Value>,
+        place: &[String],
+    ) -> Result<(), TemplateError> {
+        for (id, resource) in resources {
+            let mut place = place.to_vec();
+            place.push(id.clone());
+            // A loop: its variable, what it goes over, and the resources in it.
+            if id.starts_with("Fn::ForEach::") {
+                if let Some(body) = resource.get(2).and_then(Value::as_object) {
+                    place.push("2".to_owned());
+                    self.resources(body, &place)?;
+                }
+                continue;
+            }
+            let Some(kind) = resource.get("Type").and_then(Value::as_str) else {
+                continue;
+            };
+            place.push("Properties".to_owned());
+            for property in PROPERTIES.iter().filter(|it| it.resource_type == kind) {
+                self.property(id, resource, property, &place)?;
+            }
+            if kind == "AWS::Serverless::GraphQLApi" {
+                self.resolvers(id, resource.get("Properties"), &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn property(
+        &mut self,
+        id: &str,
+        resource: &'t Value,
+        property: &Property,
+        place: &[String],
+    ) -> Result<(), TemplateError> {
+        if property.content == Content::Code && self.is_without_code(id, resource, property)? {
+            return Ok(());
+        }
+        let own = resource.get("Properties").and_then(|properties| {
+            let mut names = property.path();
+            names.try_fold(properties, |value, name| value.get(name))
+        });
+        let shared = || {
+            let globals = self.template.value().get("Globals")?;
+            globals.get("Function")?.get("CodeUri")
+        };
+        let value = match own {
+            None if property.resource_type == properties::FUNCTION => shared(),
+            own => own,
+        };
+        let given = match value {
+            Some(value) => local(value).or_else(|| {
+                asset(resource, property).filter(|it| self.directory.join(it).exists())
+            }),
+            None if property.content == Content::Code => Some("."),
+            None => None,
+        };
+        let Some(given) = given else { return Ok(()) };
+        let mut place = place.to_vec();
+        place.extend(property.path().map(str::to_owned));
+        let what = (property.content, property.shape);
+        self.add(id, property.name, given, place, what)
+    }
+
+    /// Whether a function's code is in the template, or in an image.
+    fn is_without_code(
+        &self,
+        id: &str,
+        resource: &Value,
+        property: &Property,
+    ) -> Result<bool, TemplateError> {
+        let own = resource.get("Properties");
+        let globals = self.template.value().get("Globals");
+        let shared = globals
+            .and_then(|globals| globals.get("Function"))
+            .filter(|_| property.resource_type == properties::FUNCTION);
+        let get = |name: &str| {
+            own.and_then(|own| own.get(name))
+                .or_else(|| shared.and_then(|shared| shared.get(name)))
+        };
+        if own.is_some_and(|own| own.get("InlineCode").is_some()) {
+            return Ok(true);
+        }
+        let nested = get("Code").and_then(|code| code.get("ImageUri"));
+        let uri = nested.or_else(|| get("ImageUri"));
+        let is_image = get("PackageType").is_some_and(|kind| kind == "Image") || nested.is_some();
+        if is_image && let Some(image) = uri.and_then(local).filter(|uri| !uri.contains(".dkr.ecr"))
+        {
+            return Err(TemplateError::LocalCode {
+                resource: id.to_owned(),
+                property: "ImageUri".to_owned(),
+                path: None,
+                what: format!(
+                    "names the local image `{image}`, and images are not packaged: push it to ECR and give its URI"
+                ),
+            });
+        }
+        Ok(is_image)
+    }
+
+    /// The code of a GraphQL API's resolvers and functions, wherever it stands.
+    fn resolvers(
+        &mut self,
+        id: &str,
+        value: Option<&Value>,
+        place: &[String],
+    ) -> Result<(), TemplateError> {
+        let Some(Value::Object(map)) = value else {
+            return Ok(());
+        };
+        for (name, value) in map {
+            let mut place = place.to_vec();
+            place.push(name.clone());
+            match local(value).filter(|_| name == "CodeUri") {
+                Some(given) => {
+                    // After `Resources`, the id and `Properties`.
+                    let start = place.iter().rposition(|it| it == "Properties");
+                    let property = place[start.map_or(0, |it| it + 1)..].join(".");
+                    let what = (Content::Bundle, Shape::Text);
+                    self.add(id, &property, given, place, what)?;
+                }
+                None => self.resolvers(id, Some(value), &place)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        resource: &str,
+        property: &str,
+        given: &str,
+        place: Vec<String>,
+        (content, shape): (Content, Shape),
+    ) -> Result<(), TemplateError> {
+        let path = self.directory.join(given);
+        let kind = kind(content, &path).map_err(|what| TemplateError::LocalCode {
+            resource: resource.to_owned(),
+            property: property.to_owned(),
+            path: Some(path.clone()),
+            what: format!("names `{given}`, and {} {what}", path.display()),
+        })?;
+        self.artifacts.push(LocalCode {
+            resource: resource.to_owned(),
+            property: property.to_owned(),
+            path,
+            kind,
+            place,
+            shape,
+        });
+        Ok(())
+    }
+}
+
+/// Where the AWS CDK says that it has left what a property needs.
+fn asset<'t>(resource: &'t Value, property: &Property) -> Option<&'t str> {
+    let metadata = resource.get("Metadata")?;
+    let named = metadata.get("aws:asset:property")?.as_str()?;
+    (named == property.name).then_some(())?;
+    local(metadata.get("aws:asset:path")?)
 }
 
 /// The path in a value that is neither in S3 nor a function.
@@ -275,67 +364,78 @@ fn local(value: &Value) -> Option<&str> {
     let remote = ["s3://", "https://", "http://"]
         .iter()
         .any(|scheme| text.starts_with(scheme));
-    (!remote && !text.contains("${") && !text.contains("{{resolve:")).then_some(text)
+    (!remote && !text.is_empty() && !text.contains("${") && !text.contains("{{resolve:"))
+        .then_some(text)
 }
 
-fn kind(property: &Property, path: &Path) -> Result<CodeKind, String> {
+fn kind(content: Content, path: &Path) -> Result<CodeKind, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        _ => format!("cannot be read: {error}"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            format!("does not exist{}", beside(path))
+        }
+        _ => unreadable(error),
     })?;
-    if !property.is_code {
-        return if metadata.is_file() {
-            Ok(CodeKind::File)
-        } else {
-            Err("is no file".to_owned())
-        };
-    }
     if metadata.is_dir() {
-        let mut entries = fs::read_dir(path).map_err(|error| format!("cannot be read: {error}"))?;
+        if matches!(content, Content::Definition | Content::Template) {
+            return Err("is no file".to_owned());
+        }
+        let mut entries = fs::read_dir(path).map_err(unreadable)?;
         return if entries.next().is_some() {
             Ok(CodeKind::Zip)
         } else {
             Err("is an empty directory".to_owned())
         };
     }
-    let archive = path
-        .extension()
-        .is_some_and(|extension| extension == "zip" || extension == "jar");
-    Ok(if archive {
-        CodeKind::File
-    } else {
-        CodeKind::Zip
+    if !metadata.is_file() {
+        return Err("is no file".to_owned());
+    }
+    Ok(match content {
+        Content::Template => CodeKind::Template,
+        Content::Code | Content::Archive if !is_archive(path).map_err(unreadable)? => CodeKind::Zip,
+        Content::Code | Content::Archive | Content::Bundle | Content::Definition => CodeKind::File,
     })
 }
 
-/// `AWS::Include` of a local file, which only the AWS CLI's own packaging resolves.
-fn refuse_includes(value: &Value, path: &str) -> Result<(), TemplateError> {
-    match value {
-        Value::Array(items) => items
+/// By its name or by how it starts.
+fn is_archive(path: &Path) -> io::Result<bool> {
+    let named = path.extension().is_some_and(|extension| {
+        ["zip", "jar", "war"]
             .iter()
-            .try_for_each(|item| refuse_includes(item, path)),
-        Value::Object(map) => map.iter().try_for_each(|(key, item)| {
-            let path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
-            let location = item
-                .get("Parameters")
-                .and_then(|parameters| parameters.get("Location"));
-            let include = matches!(key.as_str(), "Fn::Transform" | "Transform")
-                && item.get("Name").is_some_and(|name| name == "AWS::Include");
-            match location.filter(|_| include).and_then(local) {
-                Some(file) => {
-                    let what = format!(
-                        "includes the local file `{file}`: upload it and give its s3:// URL"
-                    );
-                    Err(TemplateError::structure(path, what))
-                }
-                None => refuse_includes(item, &path),
-            }
-        }),
-        _ => Ok(()),
+            .any(|known| extension == *known)
+    });
+    if named {
+        return Ok(true);
+    }
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(4).read_to_end(&mut start)?;
+    Ok(start == *b"PK\x03\x04")
+}
+
+/// What is in the directory where a path should be.
+fn beside(path: &Path) -> String {
+    const LISTED: usize = 12;
+    let Some(directory) = path.ancestors().skip(1).find(|it| it.is_dir()) else {
+        return String::new();
+    };
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .map(|entries| {
+            let names = entries.flatten().map(|entry| entry.file_name());
+            names
+                .map(|name| name.to_string_lossy().escape_debug().to_string())
+                .collect()
+        })
+        .unwrap_or_default();
+    names.sort();
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    if names.is_empty() {
+        "; there is nothing".to_owned()
+    } else {
+        format!("; there is {}", names.join(", "))
     }
 }
 

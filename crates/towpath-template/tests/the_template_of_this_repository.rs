@@ -29,6 +29,7 @@ fn it_is_packaged_transformed_and_put_in_order() {
         bucket: "releases".to_owned(),
         key: package::content_key("towpath", &code.resource),
         version: None,
+        region: None,
     });
 
     let given = BTreeMap::from([("ToolImageUri".to_owned(), "repository:tag".to_owned())]);

@@ -117,6 +117,7 @@ fn the_rewritten_template_names_objects_and_keeps_the_rest() {
         bucket: "releases".to_owned(),
         key: content_key("app/", &format!("{}-sha", code.resource)),
         version: version(&code.resource),
+        region: Some("eu-west-1".to_owned()),
     });
     insta::assert_snapshot!(text, @r"
     Transform: AWS::Serverless-2016-10-31
@@ -210,7 +211,8 @@ fn a_path_that_cannot_be_packaged_is_named_with_its_resource_and_property() {
     for resource in [
         "{Type: AWS::Serverless::Function, Properties: {CodeUri: ./dist}}",
         "{Type: AWS::Serverless::Function, Properties: {CodeUri: empty}}",
-        "{Type: AWS::Serverless::Function, Properties: {Handler: x}}",
+        "{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: 'hello:latest'}}",
+        "{Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: src}}",
         "{Type: AWS::Lambda::Function, Properties: {Code: dist}}",
         "{Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}}",
         "{Type: AWS::Serverless::Api, Properties: {DefinitionUri: src}}",
@@ -228,17 +230,279 @@ fn a_path_that_cannot_be_packaged_is_named_with_its_resource_and_property() {
             .replace(&directory.path().display().to_string(), "[dir]");
         seen.push(line);
     }
-    insta::assert_snapshot!(seen.join("\n"), @r"
-    resource `Thing`: CodeUri names `./dist`, and [dir]/./dist does not exist
-    resource `Thing`: CodeUri names `empty`, and [dir]/empty is an empty directory
-    resource `Thing`: CodeUri is missing; write `CodeUri: .` to package the directory of the template
-    resource `Thing`: Code names `dist`, and [dir]/dist does not exist
-    resource `Thing`: ContentUri names `layer`, and [dir]/layer does not exist
-    resource `Thing`: DefinitionUri names `src`, and [dir]/src is no file
-    resource `Thing`: DefinitionUri names `openapi.yaml`, and [dir]/openapi.yaml does not exist
-    resource `Thing`: TemplateURL names the local template `./nested.yaml`, and nested templates are not packaged yet: upload it and give its https URL
-    `Resources.Thing.Properties.Fn::Transform` includes the local file `part.yaml`: upload it and give its s3:// URL
-    ");
+    let listed = "there is api.yaml, empty, one.py, ready.zip, src";
+    for (said, expected) in seen.iter().zip([
+        format!("resource `Thing`: CodeUri names `./dist`, and [dir]/./dist does not exist; {listed}"),
+        "resource `Thing`: CodeUri names `empty`, and [dir]/empty is an empty directory".to_owned(),
+        "resource `Thing`: ImageUri names the local image `hello:latest`, and images are not packaged: push it to ECR and give its URI".to_owned(),
+        "resource `Thing`: TemplateURL names `src`, and [dir]/src is no file".to_owned(),
+        format!("resource `Thing`: Code names `dist`, and [dir]/dist does not exist; {listed}"),
+        format!("resource `Thing`: ContentUri names `layer`, and [dir]/layer does not exist; {listed}"),
+        "resource `Thing`: DefinitionUri names `src`, and [dir]/src is no file".to_owned(),
+        format!("resource `Thing`: DefinitionUri names `openapi.yaml`, and [dir]/openapi.yaml does not exist; {listed}"),
+        format!("resource `Thing`: TemplateURL names `./nested.yaml`, and [dir]/./nested.yaml does not exist; {listed}"),
+        format!("resource `Resources.Thing.Properties`: AWS::Include Location names `part.yaml`, and [dir]/part.yaml does not exist; {listed}"),
+    ]) {
+        assert_eq!(*said, expected);
+    }
+    assert_eq!(seen.len(), 10);
+}
+
+/// Each type that is packaged, and what its property is afterwards.
+#[test]
+fn every_property_that_is_packaged_names_its_object_as_its_service_reads_it() {
+    let directory = directory();
+    for (kind, property, given, content, expected) in [
+        (
+            "AWS::Serverless::Function",
+            "CodeUri",
+            "src",
+            CodeKind::Zip,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Serverless::Function",
+            "CodeUri",
+            "",
+            CodeKind::Zip,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Serverless::LayerVersion",
+            "ContentUri",
+            "src",
+            CodeKind::Zip,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Lambda::Function",
+            "Code",
+            "one.py",
+            CodeKind::Zip,
+            "{S3Bucket: b, S3Key: k}",
+        ),
+        (
+            "AWS::Lambda::LayerVersion",
+            "Content",
+            "ready.zip",
+            CodeKind::File,
+            "{S3Bucket: b, S3Key: k}",
+        ),
+        (
+            "AWS::Serverless::Api",
+            "DefinitionUri",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Serverless::HttpApi",
+            "DefinitionUri",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Serverless::StateMachine",
+            "DefinitionUri",
+            "api.yaml",
+            CodeKind::File,
+            "{Bucket: b, Key: k}",
+        ),
+        (
+            "AWS::Serverless::GraphQLApi",
+            "SchemaUri",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::Serverless::GraphQLApi",
+            "Resolvers.Query.Get.CodeUri",
+            "one.py",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::AppSync::GraphQLSchema",
+            "DefinitionS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::AppSync::Resolver",
+            "RequestMappingTemplateS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::AppSync::Resolver",
+            "CodeS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::AppSync::FunctionConfiguration",
+            "ResponseMappingTemplateS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::ApiGateway::RestApi",
+            "BodyS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "{Bucket: b, Key: k}",
+        ),
+        (
+            "AWS::ApiGatewayV2::Api",
+            "BodyS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "{Bucket: b, Key: k}",
+        ),
+        (
+            "AWS::StepFunctions::StateMachine",
+            "DefinitionS3Location",
+            "api.yaml",
+            CodeKind::File,
+            "{Bucket: b, Key: k}",
+        ),
+        (
+            "AWS::ElasticBeanstalk::ApplicationVersion",
+            "SourceBundle",
+            "src",
+            CodeKind::Zip,
+            "{S3Bucket: b, S3Key: k}",
+        ),
+        (
+            "AWS::Glue::Job",
+            "Command.ScriptLocation",
+            "one.py",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::CodeCommit::Repository",
+            "Code.S3",
+            "one.py",
+            CodeKind::Zip,
+            "{Bucket: b, Key: k}",
+        ),
+        (
+            "AWS::CloudFormation::ModuleVersion",
+            "ModulePackage",
+            "src",
+            CodeKind::Zip,
+            "s3://b/k",
+        ),
+        (
+            "AWS::CloudFormation::ResourceVersion",
+            "SchemaHandlerPackage",
+            "ready.zip",
+            CodeKind::File,
+            "s3://b/k",
+        ),
+        (
+            "AWS::CloudFormation::Stack",
+            "TemplateURL",
+            "api.yaml",
+            CodeKind::Template,
+            "https://s3.eu-west-1.amazonaws.com/b/k",
+        ),
+        (
+            "AWS::CloudFormation::StackSet",
+            "TemplateURL",
+            "api.yaml",
+            CodeKind::File,
+            "https://s3.eu-west-1.amazonaws.com/b/k",
+        ),
+        (
+            "AWS::Serverless::Application",
+            "Location",
+            "api.yaml",
+            CodeKind::Template,
+            "https://s3.eu-west-1.amazonaws.com/b/k",
+        ),
+    ] {
+        let mut properties = serde_json::json!({});
+        let place: Vec<String> = property.split('.').map(str::to_owned).collect();
+        if !given.is_empty() {
+            super::set(&mut properties, &place, given.into());
+        }
+        let text =
+            serde_json::json!({"Resources": {"It": {"Type": kind, "Properties": properties}}});
+        let plan = plan(&text.to_string(), directory.path()).unwrap();
+        assert_eq!(plan.artifacts.len(), 1, "{kind} {property}");
+        assert_eq!(plan.artifacts[0].kind, content, "{kind} {property}");
+        assert_eq!(plan.artifacts[0].property, property, "{kind}");
+        let rewritten = Template::parse(&plan.rewrite(|_| S3Object {
+            bucket: "b".to_owned(),
+            key: "k".to_owned(),
+            version: None,
+            region: Some("eu-west-1".to_owned()),
+        }))
+        .unwrap();
+        let value = place.iter().fold(
+            &rewritten.value()["Resources"]["It"]["Properties"],
+            |value, name| &value[name.as_str()],
+        );
+        assert_eq!(
+            *value,
+            crate::yaml::read(expected).unwrap(),
+            "{kind} {property}"
+        );
+    }
+}
+
+#[test]
+fn includes_loops_metadata_and_assets_are_packaged() {
+    let directory = directory();
+    let plan = plan(
+        "
+Transform: [{Name: AWS::Include, Parameters: {Location: api.yaml}}]
+Metadata:
+  AWS::ServerlessRepo::Application: {ReadmeUrl: api.yaml, LicenseUrl: s3://b/license}
+Resources:
+  Fn::Transform: {Name: AWS::Include, Parameters: {Location: one.py}}
+  'Fn::ForEach::All': [Name, [A, B], {'F${Name}': {Type: AWS::Serverless::Function, Properties: {CodeUri: src}}}]
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {DefinitionBody: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: api.yaml}}}}
+  There:
+    Type: AWS::Serverless::Api
+    Properties: {DefinitionBody: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://b/k}}}}
+  Other:
+    Type: AWS::Serverless::Api
+    Properties: {DefinitionBody: {Fn::Transform: {Name: Mine, Parameters: {Location: nowhere}}}}
+  Asset:
+    Type: AWS::Lambda::Function
+    Metadata: {'aws:asset:path': src, 'aws:asset:property': Code}
+    Properties: {Code: {S3Bucket: cdk, S3Key: a.zip}}
+  Gone:
+    Type: AWS::Lambda::Function
+    Metadata: {'aws:asset:path': gone, 'aws:asset:property': Code}
+    Properties: {Code: {S3Bucket: cdk, S3Key: b.zip}}
+",
+        directory.path(),
+    )
+    .unwrap();
+    let places: Vec<String> = plan.artifacts.iter().map(|it| it.place.join("/")).collect();
+    assert_eq!(
+        places,
+        [
+            "Metadata/AWS::ServerlessRepo::Application/ReadmeUrl",
+            "Transform/0/Parameters/Location",
+            "Resources/Fn::Transform/Parameters/Location",
+            "Resources/Api/Properties/DefinitionBody/Fn::Transform/Parameters/Location",
+            "Resources/Fn::ForEach::All/2/F${Name}/Properties/CodeUri",
+            "Resources/Asset/Properties/Code",
+        ]
+    );
 }
 
 #[test]

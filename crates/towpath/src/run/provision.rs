@@ -181,6 +181,14 @@ impl Provision<'_> {
         let mut keys = BTreeMap::new();
         for code in &plan.artifacts {
             let doing = || format!("failed to package {} of {}", code.property, code.resource);
+            if code.kind == CodeKind::Template {
+                anyhow::bail!(
+                    "{}: a nested template beside the pipeline's is not packaged; write its \
+                     resources into {}, or give the https URL of a packaged one",
+                    doing(),
+                    definition.name
+                );
+            }
             let bytes = match code.kind {
                 CodeKind::Zip if code.path.is_dir() => {
                     let mut zip = Vec::new();
@@ -196,6 +204,7 @@ impl Provision<'_> {
             bucket: PACKAGES.to_owned(),
             key: keys[&code.path].clone(),
             version: None,
+            region: None,
         }))
     }
 
