@@ -1,9 +1,9 @@
 //! Local code in a template, and the S3 objects that take its place.
 //!
 //! [`plan()`] finds what must be uploaded, the caller zips and uploads it, and [`Plan::rewrite`] gives the template
-//! that can be deployed. What is packaged is what `aws cloudformation package` and `sam package` package; the table is
-//! in [`properties`]. Values that are in S3 already, and functions such as `!Sub`, stay as they are. Where the two
-//! tools differ from each other or from this module:
+//! that can be deployed. What is packaged is what `aws cloudformation package` and `sam package` package;
+//! `package/properties.rs` has the table. Values that are in S3 already, and functions such as `!Sub`, stay as they
+//! are. Where the two tools differ from each other or from this module:
 //!
 //! - A function or layer whose code is left out gets the directory of its template, as with both. A Beanstalk version
 //!   or a Glue job without its property stays as it is: an archive of the whole directory is never what is meant.
