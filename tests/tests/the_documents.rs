@@ -29,14 +29,14 @@ const FUNCTIONS: [Function; 5] = [
     Function {
         name: "install-deps",
         resource: "InstallDepsFunction",
-        reads: reads::<install_deps::Parameters>,
-        rest: &[""],
+        reads: reads_movable::<install_deps::Parameters>,
+        rest: &["", "compute=codebuild"],
     },
     Function {
         name: "test-and-package",
         resource: "TestAndPackageFunction",
-        reads: reads::<test_and_package::Parameters>,
-        rest: &["", "task=test"],
+        reads: reads_movable::<test_and_package::Parameters>,
+        rest: &["", "task=test", "task=test&compute=codebuild"],
     },
     Function {
         name: "deploy-stack",
@@ -59,7 +59,12 @@ const FUNCTIONS: [Function; 5] = [
 ];
 
 fn reads<P: FromQuery>(text: &str, outputs: &[Artifact]) -> Result<(), ParameterError> {
-    towpath_job::parameters::parse::<P>(text, outputs).map(|_| ())
+    towpath_job::parameters::check::<P>(text, outputs, false)
+}
+
+/// The same of an action that may be done in CodeBuild.
+fn reads_movable<P: FromQuery>(text: &str, outputs: &[Artifact]) -> Result<(), ParameterError> {
+    towpath_job::parameters::check::<P>(text, outputs, true)
 }
 
 fn artifacts<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Artifact> {

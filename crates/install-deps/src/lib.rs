@@ -43,6 +43,7 @@ pub struct InstallDeps;
 
 impl Action for InstallDeps {
     const NAME: &'static str = "install-deps";
+    const MOVABLE: bool = true;
     type Parameters = Parameters;
     type Error = InstallError;
 

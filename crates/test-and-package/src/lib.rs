@@ -34,6 +34,7 @@ pub struct TestAndPackage;
 
 impl Action for TestAndPackage {
     const NAME: &'static str = "test-and-package";
+    const MOVABLE: bool = true;
     type Parameters = Parameters;
     type Error = ActionError;
 

@@ -76,7 +76,9 @@ const PATTERNS: &str =
     "a list of patterns of paths inside the source, relative to `dir`, such as `reports/*.xml`";
 const INSIDE: &str = "a path inside the source, relative to `dir`";
 /// An output artifact of such a name could not be told from the parameter.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
+    "compute",
+    "project",
     "task",
     "command",
     "runner",

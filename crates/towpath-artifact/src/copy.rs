@@ -199,8 +199,31 @@ pub(crate) async fn through_here(
         uploads: to.settings.uploads,
         part: to.settings.part,
     };
-    let published = put::pass_on(upload, Arc::new(object), to.settings, copy.sha256).await?;
+    let published = put::pass_on(upload, Arc::new(object), to.settings, Some(copy.sha256)).await?;
     tracing::info!(from = %copy.from, to = %copy.to, bytes = published.bytes, "passed an object on");
+    Ok(published)
+}
+
+/// Reads with the one store's client and writes with the other's, whatever the object is.
+pub(crate) async fn relay(
+    from: (&Store, Location<'_>),
+    to: (&Store, Location<'_>),
+    encryption: &Encryption,
+) -> Result<Published, ArtifactError> {
+    let given_up = CancellationToken::new();
+    let _guard = given_up.clone().drop_guard();
+    let object = Object::open(&from.0.client, from.1, &from.0.settings, given_up).await?;
+    let upload = Upload {
+        store: to.0.client.clone(),
+        place: to.1.into(),
+        encryption: encryption.clone(),
+        content_type: ZIP,
+        metadata: object.marks(),
+        uploads: to.0.settings.uploads,
+        part: to.0.settings.part,
+    };
+    let published = put::pass_on(upload, Arc::new(object), to.0.settings, None).await?;
+    tracing::info!(from = %from.1, to = %to.1, bytes = published.bytes, "relayed an object");
     Ok(published)
 }
 

@@ -174,6 +174,17 @@ impl Store {
         copy::through_here(self, to, copy).await
     }
 
+    /// Reads an object and sends it to a place of another store, whatever it is: byte by byte the
+    /// same, a bounded part of it at a time. For when nobody's credentials reach both.
+    pub async fn relay(
+        &self,
+        from: Location<'_>,
+        to: (&Store, Location<'_>),
+        encryption: &Encryption,
+    ) -> Result<Published, ArtifactError> {
+        copy::relay((self, from), to, encryption).await
+    }
+
     /// Stores something under the name that its content gives it,
     /// `<prefix>/<sha256>.<extension>`, if it is not there already. The extension is `zip`, and a
     /// verbatim file's own.

@@ -4,7 +4,7 @@
 //! Its readers are threads that wait here for what the runtime's threads receive. A store that
 //! ignores ranges is read from its beginning to its end, as often as it takes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use towpath_archive::{Each, Source, Unpacking};
 
 use crate::copy::Found;
 use crate::error::ArtifactError;
-use crate::request::{At, Passage};
+use crate::request::{At, MARK, Passage};
 use crate::settings::Settings;
 use crate::store::Location;
 
@@ -89,6 +89,16 @@ impl Object {
             .as_deref()
             .is_none_or(|etag| self.at.has_etag(etag));
         same && self.length == found.bytes
+    }
+
+    /// What it says that it was packed with, as metadata, if that is what these settings would say.
+    pub(crate) fn marks(&self) -> HashMap<String, String> {
+        let mark = self.settings.mark();
+        let marked = self.at.is_marked(&mark);
+        marked
+            .then(|| (MARK.to_owned(), mark))
+            .into_iter()
+            .collect()
     }
 
     /// All of it, from its beginning to its end; several ranges are asked for at once.

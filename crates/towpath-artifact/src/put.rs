@@ -128,9 +128,10 @@ pub(crate) async fn pass_on(
     upload: Upload,
     object: Arc<Object>,
     settings: Settings,
-    sha256: &str,
+    sha256: Option<&str>,
 ) -> Result<Published, ArtifactError> {
-    let (version, sum) = send(upload, Making::Passed(object, settings, sha256.to_owned())).await?;
+    let making = Making::Passed(object, settings, sha256.map(str::to_owned));
+    let (version, sum) = send(upload, making).await?;
     Ok(sum.published(version))
 }
 
@@ -198,7 +199,7 @@ enum Making {
     Again(Arc<Parcel>, Settings, String),
     Kept(Vec<Bytes>, Sum),
     /// An object that lies elsewhere, which has to have this digest.
-    Passed(Arc<Object>, Settings, String),
+    Passed(Arc<Object>, Settings, Option<String>),
 }
 
 /// Makes the parts and sends them, both at once.
@@ -250,9 +251,9 @@ fn make(
         Making::Passed(object, settings, digest) => {
             let mut parts = Parts::sent(&settings, give, room, Arc::default());
             object.pass(|bytes| parts.put(bytes))?;
-            return parts.finish_sent(Some(&digest), |found| ArtifactError::Digest {
+            return parts.finish_sent(digest.as_deref(), |found| ArtifactError::Digest {
                 location: object.location().to_string(),
-                expected: digest.clone(),
+                expected: digest.clone().unwrap_or_default(),
                 found,
             });
         }

@@ -1,7 +1,7 @@
 //! What the environment of a Lambda function says of AWS: where, and who.
 //!
-//! Lambda states both in variables, and so does whoever starts a function elsewhere; nothing else is
-//! looked at. Profiles, single sign-on and the metadata services of other machines are a person's
+//! Lambda states both in variables, and so does whoever starts a function elsewhere. CodeBuild states
+//! where the keys are to be had ([`crate::container`]). Nothing else is looked at. Profiles, single sign-on and the metadata services of other machines are a person's
 //! matter, or another machine's, and asking for them takes time.
 
 use std::env;
@@ -10,6 +10,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use crate::container;
+use crate::http::Wire;
 
 /// A variable that is set, to something.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -26,16 +29,21 @@ pub(crate) fn is_on(name: &str) -> bool {
     variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The keys in the environment.
+/// The keys in the environment, or where it says that they are.
 #[derive(Debug)]
-pub(crate) struct Keys;
+pub(crate) struct Keys(pub(crate) Wire);
 
 impl ProvideCredentials for Keys {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::ready(keys(variable))
+        match keys(variable) {
+            Err(_) if container::is_meant() => {
+                future::ProvideCredentials::new(container::credentials(&self.0))
+            }
+            found => future::ProvideCredentials::ready(found),
+        }
     }
 }
 

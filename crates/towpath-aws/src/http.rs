@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -39,13 +38,9 @@ const BUFFER: usize = 128 << 10;
 /// The AWS CLI and the other SDKs read the first, OpenSSL and most else the second.
 pub(crate) const BUNDLES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
-/// A client that trusts what is in `bundle`, or, without one, what browsers trust.
-pub(crate) fn client(bundle: Option<&Path>) -> SharedHttpClient {
-    SharedHttpClient::new(Wire::new(bundle))
-}
-
 impl Wire {
-    fn new(bundle: Option<&Path>) -> Self {
+    /// One that trusts what is in `bundle`, or, without one, what browsers trust.
+    pub(crate) fn new(bundle: Option<&Path>) -> Self {
         let (roots, untrusting) = match roots(bundle) {
             Ok(roots) => (roots, None),
             Err(why) => (RootCertStore::empty(), Some(why)),
@@ -104,7 +99,7 @@ fn roots(bundle: Option<&Path>) -> Result<RootCertStore, Arc<str>> {
 
 /// The pool of connections, as one client sees it.
 #[derive(Clone)]
-struct Wire {
+pub(crate) struct Wire {
     pool: Client<HttpsConnector<TcpConnector>, SdkBody>,
     /// Why nobody can be trusted, if so. Without TLS that does not matter.
     untrusting: Option<Arc<str>>,

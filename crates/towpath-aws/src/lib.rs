@@ -5,6 +5,7 @@
 //! `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_REGION`, …) decides where calls go. It is not a wrapper
 //! around the SDK: callers hold SDK clients.
 
+mod container;
 mod environment;
 mod http;
 
@@ -24,6 +25,8 @@ pub use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::Builder;
 
+use crate::http::Wire;
+
 /// How often one call is tried. Throttling during a deployment lasts longer than the SDK's default of three.
 const CALL_ATTEMPTS: u32 = 7;
 /// How long a connection may take to be made.
@@ -33,14 +36,17 @@ const SMALL_CALL: Duration = Duration::from_secs(10);
 
 /// The configuration that the environment describes, as Lambda sets it.
 ///
-/// Heard are `AWS_REGION`, the keys and their session token, `AWS_ENDPOINT_URL` and
+/// Heard are `AWS_REGION`, the keys and their session token, or where a container is told to ask for
+/// them (`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` and `…_FULL_URI`), `AWS_ENDPOINT_URL` and
 /// `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, and for
 /// whom to trust `AWS_CA_BUNDLE` or `SSL_CERT_FILE`. Makes no request.
 pub fn sdk_config() -> SdkConfig {
-    let mut config = base(SharedCredentialsProvider::new(environment::Keys))
-        .service_config(environment::OfServices)
-        .use_fips(environment::is_on("AWS_USE_FIPS_ENDPOINT"))
-        .use_dual_stack(environment::is_on("AWS_USE_DUALSTACK_ENDPOINT"));
+    let mut config = base(SharedCredentialsProvider::new(environment::Keys(
+        WIRE.clone(),
+    )))
+    .service_config(environment::OfServices)
+    .use_fips(environment::is_on("AWS_USE_FIPS_ENDPOINT"))
+    .use_dual_stack(environment::is_on("AWS_USE_DUALSTACK_ENDPOINT"));
     config.set_region(environment::first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).map(Region::new));
     config.set_endpoint_url(environment::variable("AWS_ENDPOINT_URL"));
     config.build()
@@ -65,10 +71,13 @@ fn base(credentials: SharedCredentialsProvider) -> Builder {
 }
 
 /// One for the process: its connections serve whoever speaks to the same host.
-static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
+static WIRE: LazyLock<Wire> = LazyLock::new(|| {
     let bundle = environment::first(&http::BUNDLES).map(PathBuf::from);
-    http::client(bundle.as_deref())
+    Wire::new(bundle.as_deref())
 });
+
+/// The same, as SDK clients take it.
+static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| SharedHttpClient::new(WIRE.clone()));
 
 /// The same configuration with other credentials, such as a job's own.
 pub fn with_credentials(config: &SdkConfig, credentials: Credentials) -> SdkConfig {

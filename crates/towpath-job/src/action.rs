@@ -14,6 +14,9 @@ pub trait Action: Send + Sync + 'static {
     const NAME: &'static str;
     /// What `UserParameters` are read into.
     type Parameters: FromQuery + Send + Sync + 'static;
+    /// Whether `compute=codebuild` may have it done in CodeBuild: all of its work is one step, and
+    /// what it takes from AWS beside artifacts, the build project's role can be allowed.
+    const MOVABLE: bool = false;
     /// What a step fails with. It is logged with its causes, and reported as a [`Failure`].
     type Error: Error + Into<Failure> + Send + Sync + 'static;
 

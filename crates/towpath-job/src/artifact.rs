@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use towpath_artifact::Location;
+
 /// Where an artifact lies in S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactLocation {
@@ -21,6 +23,16 @@ pub struct Artifact {
     pub revision: Option<String>,
     /// Where to read it from, or to write it to.
     pub location: ArtifactLocation,
+}
+
+impl Artifact {
+    /// Where it lies.
+    pub(crate) fn place(&self) -> Location<'_> {
+        Location {
+            bucket: &self.location.bucket,
+            key: &self.location.key,
+        }
+    }
 }
 
 /// The customer-managed key that the pipeline encrypts its artifacts with.

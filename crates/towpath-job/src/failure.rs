@@ -53,6 +53,17 @@ pub struct Failure {
     pub hint: Option<String>,
     /// What failed, in the other system's terms: a stack's ARN, a build's id.
     pub external_id: Option<String>,
+    /// What of the machine was not enough, if that is why.
+    pub limit: Option<Limit>,
+}
+
+/// Something of a machine of which there was not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Room on its disk.
+    Disk,
+    /// Time.
+    Time,
 }
 
 impl Failure {
@@ -64,6 +75,7 @@ impl Failure {
             output: None,
             hint: None,
             external_id: None,
+            limit: None,
         }
     }
 
@@ -120,6 +132,13 @@ impl Failure {
         self
     }
 
+    /// What of the machine was not enough.
+    #[must_use]
+    pub fn at_limit(mut self, limit: Option<Limit>) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// The failure with every secret taken out of its texts. This comes before [`Failure::render`],
     /// which may cut a secret in two.
     #[must_use]
@@ -131,6 +150,7 @@ impl Failure {
             output: self.output.map(clean),
             hint: self.hint.map(clean),
             external_id: self.external_id.map(clean),
+            limit: self.limit,
         }
     }
 

@@ -4,6 +4,7 @@
 //! its thread cannot keep the report from being sent. The step within it has its own thread: when it is
 //! given up, what it leaves behind is cleared away while the report is sent already.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,9 +20,10 @@ use tracing::{Instrument, Span, field};
 use crate::action::Action;
 use crate::artifact::ArtifactLocation;
 use crate::budget::{self, Bound, Budget};
+use crate::build::{self, InCodeBuild, Means};
 use crate::deliver::{ReportError, Settled, deliver};
 use crate::event::{self, Event, JobId};
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, Limit, chain};
 use crate::job::{Hidden, Job, Standing, sse, store_config};
 use crate::outcome::Outcome;
 use crate::parameters::{self, Common, duration};
@@ -122,7 +124,7 @@ async fn watch<A: Action>(
 }
 
 /// The failure of a task that did not end by itself.
-fn crashed(action: &str, error: JoinError) -> Failure {
+pub(crate) fn crashed(action: &str, error: JoinError) -> Failure {
     let cause = match error.try_into_panic() {
         Ok(panic) => panic
             .downcast_ref::<&str>()
@@ -142,6 +144,7 @@ fn overran(action: &str, budget: Budget) -> Failure {
         "{action} was given up after {allowed}, shortly before Lambda's time-out of the function"
     ))
     .with_hint("give the function a longer Timeout (Lambda's limit is 900 seconds), or do less in one action")
+    .at_limit(Some(Limit::Time))
 }
 
 /// The failure of a step that was given up, by what bounded it.
@@ -202,11 +205,20 @@ async fn attempt<A: Action>(
         .as_ref()
         .map_or(1, |token| token.attempt.saturating_add(1));
     Span::current().record("attempt", number);
-    let (common, parameters) =
-        parameters::parse::<A::Parameters>(&event.user_parameters, &event.outputs.located)?;
+    let (common, compute, parameters) = parameters::parse_movable::<A::Parameters>(
+        &event.user_parameters,
+        &event.outputs.located,
+        A::MOVABLE,
+    )?;
     let token = next_token(A::NAME, &id, previous.as_ref(), number, common, now);
 
-    let budget = budget::divide(now, lambda_deadline, token.deadline);
+    // A build keeps the action's time itself, and what it has left is still to be fetched.
+    let until = if compute.is_some() {
+        lambda_deadline
+    } else {
+        token.deadline
+    };
+    let budget = budget::divide(now, lambda_deadline, until);
     if budget.soft.is_zero() {
         return Err(given_up(A::NAME, budget, &token));
     }
@@ -219,22 +231,42 @@ async fn attempt<A: Action>(
         settings: common.settings(Settings::for_here()),
         hidden: hidden.clone(),
     };
+    let user_parameters = event.user_parameters.clone();
     let job = Job::new(id, event, previous, parameters, standing, aws);
     tracing::info!(budget = %duration::render(budget.soft), "step started");
 
     let left = budget.hard.saturating_sub(begun.elapsed());
-    let ended = step(Arc::clone(action), job, left).await;
-    let secrets = &hidden.with(secrets);
-    let outcome = match ended {
-        Ended::Outcome(outcome) => outcome.redacted(secrets),
-        Ended::Error(error) => {
-            tracing::debug!(error = %secrets.redact(&chain(&error)), "step failed");
-            return Err(error.into());
-        }
-        Ended::Crash(error) => return Err(crashed(A::NAME, error)),
-        Ended::Overrun => return Err(given_up(A::NAME, budget, &token)),
+    let away = compute.is_some();
+    let concluded = if let Some(compute) = compute {
+        let action = InCodeBuild::<A> {
+            action: PhantomData,
+            compute,
+            user_parameters,
+            means: Means::of(|name| std::env::var(name).ok()),
+        };
+        let ended = step(Arc::new(action), job, left).await;
+        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
+    } else {
+        let ended = step(Arc::clone(action), job, left).await;
+        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
     };
-    match report::judge(outcome, &declared, common, token, SystemTime::now()) {
+    let outcome = concluded.map_err(|failure| {
+        if A::MOVABLE && !away {
+            movable(failure, budget)
+        } else {
+            failure
+        }
+    })?;
+    let outcome = outcome.redacted(&hidden.with(secrets));
+    let state = match &outcome {
+        Outcome::Continue { state, .. } if away => Some(state.clone()),
+        _ => None,
+    };
+    let next = report::judge(outcome, &declared, common, token, SystemTime::now());
+    if let (Next::Report(_), Some(state)) = (&next, state) {
+        build::stop(aws, &state).await;
+    }
+    match next {
         Next::Report(report) => Ok(report),
         Next::Continue(token, progress) => {
             let text = keep(&token, place.as_ref(), &store, &encryption).await?;
@@ -243,8 +275,42 @@ async fn attempt<A: Action>(
     }
 }
 
+/// What a step came to, or why it failed.
+fn conclude<E: std::error::Error + Into<Failure>>(
+    action: &str,
+    ended: Ended<E>,
+    budget: Budget,
+    token: &Token,
+    secrets: &Secrets,
+) -> Result<Outcome, Failure> {
+    match ended {
+        Ended::Outcome(outcome) => Ok(outcome),
+        Ended::Error(error) => {
+            tracing::debug!(error = %secrets.redact(&chain(&error)), "step failed");
+            Err(error.into())
+        }
+        Ended::Crash(error) => Err(crashed(action, error)),
+        Ended::Overrun => Err(given_up(action, budget, token)),
+    }
+}
+
+/// The failure of an action that a function was too small for, with the way out of it.
+fn movable(failure: Failure, budget: Budget) -> Failure {
+    let more = match (failure.limit, budget.bound) {
+        (Some(Limit::Disk), _) => "there is more room",
+        (Some(Limit::Time), Bound::Lambda) => "it may take longer",
+        (Some(Limit::Time), Bound::Timeout) | (None, _) => return failure,
+    };
+    let way = format!("in CodeBuild {more}: compute=codebuild&project=NAME");
+    let hint = match &failure.hint {
+        Some(hint) => format!("{hint}; {way}"),
+        None => way,
+    };
+    failure.with_hint(hint)
+}
+
 /// How a step ended.
-enum Ended<E> {
+pub(crate) enum Ended<E> {
     Outcome(Outcome),
     Error(E),
     Crash(JoinError),
@@ -256,7 +322,7 @@ enum Ended<E> {
 ///
 /// It has a thread of its own, because what it drops may block, and a worker that blocks may be
 /// the one that the report's connection is served by.
-async fn step<A: Action>(
+pub(crate) async fn step<A: Action>(
     action: Arc<A>,
     job: Job<A::Parameters>,
     left: Duration,

@@ -1,7 +1,7 @@
 //! A job as an action sees it: parsed, with nothing optional that the action needs.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_types::SdkConfig;
@@ -45,6 +45,10 @@ pub struct Job<P> {
     pub(crate) store: SdkConfig,
     pub(crate) settings: Settings,
     pub(crate) hidden: Hidden,
+    /// How artifacts are encrypted.
+    pub(crate) encryption: Encryption,
+    /// The names of the outputs that have been published so far.
+    pub(crate) published: Arc<Mutex<Vec<String>>>,
 }
 
 /// What an action has found out and nobody is to see. It is taken out of what is reported, however the step ends.
@@ -153,6 +157,7 @@ impl<P> Job<P> {
         aws: &SdkConfig,
     ) -> Self {
         let store = store_config(&event, aws);
+        let encryption = sse(event.encryption_key.as_ref());
         let Artifacts { located, unlocated } = event.outputs;
         let unlocated = [unlocated, event.inputs.unlocated].concat();
         Self {
@@ -176,6 +181,8 @@ impl<P> Job<P> {
             store,
             settings: standing.settings,
             hidden: standing.hidden,
+            encryption,
+            published: Arc::default(),
         }
     }
 

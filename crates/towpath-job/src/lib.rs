@@ -15,6 +15,7 @@
 mod action;
 mod artifact;
 mod budget;
+mod build;
 mod deliver;
 mod event;
 mod failure;
@@ -35,7 +36,7 @@ pub use action::Action;
 pub use artifact::{Artifact, ArtifactLocation, ArtifactPath, ArtifactPathError, EncryptionKey};
 pub use deliver::{ReportError, Settled};
 pub use event::JobId;
-pub use failure::{Failure, FailureType, aws_cause, aws_kind, chain};
+pub use failure::{Failure, FailureType, Limit, aws_cause, aws_kind, chain};
 pub use handle::handle;
 pub use job::{Job, JobError};
 pub use lambda_runtime::Error as RunError;

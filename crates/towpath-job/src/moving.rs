@@ -10,20 +10,20 @@ use towpath_artifact::{
 };
 
 use crate::artifact::Artifact;
-use crate::failure::{Failure, FailureType, chain};
-use crate::job::{Job, JobError, sse};
+use crate::failure::{Failure, FailureType, Limit, chain};
+use crate::job::{Job, JobError};
 use crate::outcome::Receipt;
 
 impl<P> Job<P> {
     /// Fetches an artifact and unpacks it into `into`, which must not exist or be empty.
     pub async fn fetch(&self, artifact: &Artifact, into: &Path) -> Result<Tree, JobError> {
-        let fetched = self.artifacts().fetch(location(artifact), into).await;
+        let fetched = self.artifacts().fetch(artifact.place(), into).await;
         fetched.map_err(|source| failed(artifact, source))
     }
 
     /// Fetches an artifact and lays it over what is in `onto`.
     pub async fn overlay(&self, artifact: &Artifact, onto: &Path) -> Result<Tree, JobError> {
-        let laid = self.artifacts().overlay(location(artifact), onto).await;
+        let laid = self.artifacts().overlay(artifact.place(), onto).await;
         laid.map_err(|source| failed(artifact, source))
     }
 
@@ -35,15 +35,13 @@ impl<P> Job<P> {
         origins: &mut Origins,
     ) -> Result<Tree, JobError> {
         let store = self.artifacts();
-        let laid = store
-            .overlay_noting(location(artifact), onto, origins)
-            .await;
+        let laid = store.overlay_noting(artifact.place(), onto, origins).await;
         laid.map_err(|source| failed(artifact, source))
     }
 
     /// Fetches one file of an artifact.
     pub async fn fetch_file(&self, artifact: &Artifact, path: &str) -> Result<Vec<u8>, JobError> {
-        let file = self.artifacts().fetch_file(location(artifact), path).await;
+        let file = self.artifacts().fetch_file(artifact.place(), path).await;
         file.map_err(|source| failed(artifact, source))
     }
 
@@ -65,13 +63,13 @@ impl<P> Job<P> {
         source: Source<'_>,
         origins: &Arc<Origins>,
     ) -> Result<Receipt, JobError> {
-        let encryption = sse(self.encryption_key.as_ref());
+        let encryption = &self.encryption;
         let published = self
             .artifacts()
-            .publish_reusing(source, location(artifact), &encryption, origins)
+            .publish_reusing(source, artifact.place(), encryption, origins)
             .await
             .map_err(|source| failed(artifact, source))?;
-        Ok(receipt(artifact, published))
+        Ok(self.note(receipt(artifact, published)))
     }
 
     /// Publishes an output artifact that lies elsewhere already, where the function's role may read it.
@@ -85,13 +83,13 @@ impl<P> Job<P> {
         found: &Found,
         sha256: &str,
     ) -> Result<Receipt, JobError> {
-        let encryption = sse(self.encryption_key.as_ref());
+        let encryption = &self.encryption;
         let copy = Copy {
             from,
             found,
             sha256,
-            to: location(artifact),
-            encryption: &encryption,
+            to: artifact.place(),
+            encryption,
             metadata: &HashMap::new(),
         };
         let (own, artifacts) = (self.own_store(), self.artifacts());
@@ -104,7 +102,30 @@ impl<P> Job<P> {
             own.pass_on(&artifacts, &copy).await
         };
         let published = copied.await.map_err(|source| failed(artifact, source))?;
-        Ok(receipt(artifact, published))
+        Ok(self.note(receipt(artifact, published)))
+    }
+
+    /// Publishes an output artifact that a build has left where the function's role may read it.
+    pub(crate) async fn bring(
+        &self,
+        from: Location<'_>,
+        artifact: &Artifact,
+    ) -> Result<Receipt, JobError> {
+        let to = (&self.artifacts(), artifact.place());
+        let relayed = self.own_store().relay(from, to, &self.encryption).await;
+        let published = relayed.map_err(|source| failed(artifact, source))?;
+        Ok(self.note(receipt(artifact, published)))
+    }
+
+    /// Remembers what was published, for when the step fails afterwards.
+    fn note(&self, receipt: Receipt) -> Receipt {
+        let mut published = self
+            .published
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        published.push(receipt.name().to_owned());
+        drop(published);
+        receipt
     }
 
     /// Stores a copy of what was published from `directory` where the function's role may write, with
@@ -121,7 +142,7 @@ impl<P> Job<P> {
         let own = self.own_store();
         let found = Found::packed(bytes, &self.settings);
         let copy = Copy {
-            from: location(artifact),
+            from: artifact.place(),
             found: &found,
             sha256,
             to,
@@ -142,7 +163,7 @@ impl<P> Job<P> {
 
     /// S3 with the job's own credentials, which reach the pipeline's artifacts and nothing else.
     /// A job that was sent none gets the function's.
-    fn artifacts(&self) -> Store {
+    pub(crate) fn artifacts(&self) -> Store {
         Store::new(towpath_aws::s3(&self.store), self.settings)
     }
 
@@ -156,14 +177,7 @@ fn receipt(artifact: &Artifact, published: Published) -> Receipt {
     Receipt::published(&artifact.name, published.bytes).with_digest(published.sha256)
 }
 
-fn location(artifact: &Artifact) -> Location<'_> {
-    Location {
-        bucket: &artifact.location.bucket,
-        key: &artifact.location.key,
-    }
-}
-
-fn failed(artifact: &Artifact, source: ArtifactError) -> JobError {
+pub(crate) fn failed(artifact: &Artifact, source: ArtifactError) -> JobError {
     JobError::Artifact {
         name: artifact.name.clone(),
         source,
@@ -179,7 +193,8 @@ pub(crate) fn failure(error: &ArtifactError, message: String) -> Failure {
         Blame::Content | Blame::Project | Blame::Space => FailureType::JobFailed,
         Blame::Service => FailureType::SystemUnavailable,
     };
-    let failure = Failure::new(kind, message);
+    let limit = (error.blame() == Blame::Space).then_some(Limit::Disk);
+    let failure = Failure::new(kind, message).at_limit(limit);
     match error.hint() {
         Some(hint) => failure.with_hint(hint),
         None => failure,

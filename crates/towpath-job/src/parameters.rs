@@ -397,6 +397,39 @@ impl Common {
     }
 }
 
+/// `compute=codebuild`: the action's work is done in CodeBuild.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CodeBuild {
+    /// `project`: the build project, if it is not the only one that the function may use.
+    pub(crate) project: Option<String>,
+}
+
+impl CodeBuild {
+    fn from_query(query: &mut Query) -> Result<Option<Self>, ParameterError> {
+        let away = query.take_choice("compute", &[("lambda", false), ("codebuild", true)])?;
+        let project = query.take_as(
+            "project",
+            "the name of a build project: letters, digits, `_` and `-`",
+            |name| is_project(name).then(|| name.to_owned()),
+        )?;
+        match (away.unwrap_or(false), project) {
+            (true, project) => Ok(Some(Self { project })),
+            (false, None) => Ok(None),
+            (false, Some(_)) => Err(ParameterError::Conflict(
+                "`project` is for `compute=codebuild`".to_owned(),
+            )),
+        }
+    }
+}
+
+/// CodeBuild's pattern for a project's name, but for its length.
+fn is_project(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
 /// More than any Lambda function has use for, and few enough for its 1,024 file descriptors.
 const MOST_AT_ONCE: usize = 64;
 
@@ -438,8 +471,32 @@ pub fn parse<P: FromQuery>(
     text: &str,
     outputs: &[Artifact],
 ) -> Result<(Common, P), ParameterError> {
+    let (common, _, own) = parse_movable(text, outputs, false)?;
+    Ok((common, own))
+}
+
+/// Whether a string can be read, by an action that may be done in CodeBuild or by one that may not.
+pub fn check<P: FromQuery>(
+    text: &str,
+    outputs: &[Artifact],
+    movable: bool,
+) -> Result<(), ParameterError> {
+    parse_movable::<P>(text, outputs, movable).map(drop)
+}
+
+/// The same, and where the work is to be done, if that may be said of the action.
+pub(crate) fn parse_movable<P: FromQuery>(
+    text: &str,
+    outputs: &[Artifact],
+    movable: bool,
+) -> Result<(Common, Option<CodeBuild>, P), ParameterError> {
     let mut query = Query::parse(text)?;
     let common = Common::from_query(&mut query, outputs)?;
+    let compute = if movable {
+        CodeBuild::from_query(&mut query)?
+    } else {
+        None
+    };
     let own = P::from_query(&mut query, outputs);
     match own {
         // A misspelt key is the better explanation of one that is missing.
@@ -450,7 +507,7 @@ pub fn parse<P: FromQuery>(
         Err(error) => Err(error),
         Ok(own) => {
             query.finish()?;
-            Ok((common, own))
+            Ok((common, compute, own))
         }
     }
 }

@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::action::Action;
+use crate::build;
 use crate::deliver::ReportError;
 use crate::event::{self, JobId};
 use crate::handle::handle;
@@ -21,7 +22,8 @@ use towpath_secret::Secrets;
 /// How many settled jobs an environment remembers.
 const REMEMBERED: usize = 64;
 
-/// Runs an action as a Lambda function, until Lambda ends the process.
+/// Runs an action as a Lambda function, until Lambda ends the process; in a build of CodeBuild, does
+/// what it was started for, and ends.
 ///
 /// A function that starts tools calls `towpath_tool::seal_process` first.
 pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
@@ -29,6 +31,10 @@ pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
     let action = Arc::new(action);
     let aws = towpath_aws::sdk_config();
     let secrets = Secrets::of_environment();
+    if let Ok(order) = std::env::var(build::ORDER) {
+        let done = build::inside::run(action, aws, order, secrets);
+        return boxed(done).await.map_err(Into::into);
+    }
     let settled = Arc::new(Settled::default());
     let service = service_fn(move |event: LambdaEvent<Value>| {
         boxed(once(
