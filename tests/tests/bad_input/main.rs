@@ -7,6 +7,7 @@ mod a_flood_of_output_stays_bounded;
 mod a_full_disk_is_said_to_be_full;
 mod a_function_reaches_artifacts_only_with_the_jobs_credentials;
 mod a_function_that_misbehaves_still_ends_its_action;
+mod a_hostile_build_script_gets_no_credentials;
 mod a_job_delivered_twice_is_settled_once;
 mod a_source_without_a_manifest_installs_nothing;
 mod a_stack_that_fails_names_the_resource_and_rolls_back;
