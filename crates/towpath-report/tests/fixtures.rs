@@ -93,3 +93,35 @@ fn one_run_in_three_formats_is_one_run() {
     }
     assert_eq!(coverage.lines().total, 5);
 }
+
+#[test]
+fn a_report_that_is_cut_off_anywhere_is_refused() {
+    for path in [
+        "junit/node.xml",
+        "junit/nextest.xml",
+        "junit/pytest.xml",
+        "junit/surefire.xml",
+    ] {
+        let whole = fixture(path);
+        let end = whole.trim_ascii_end().len();
+        for cut in 0..end {
+            let read = Tests::default().read(&whole[..cut], "");
+            assert!(read.is_err(), "{path} cut at {cut}");
+        }
+    }
+    for path in ["coverage/nyc-clover.xml", "coverage/nyc-cobertura.xml"] {
+        let whole = fixture(path);
+        let end = whole.trim_ascii_end().len();
+        for cut in 0..end {
+            let read = Coverage::default().read(&whole[..cut], "");
+            assert!(read.is_err(), "{path} cut at {cut}");
+        }
+    }
+    // A whole record is a tracefile; a part of one is none.
+    let whole = fixture("coverage/c8-lcov.info");
+    let end = whole.trim_ascii_end().len();
+    for cut in "TN:\nS".len()..end {
+        let read = Coverage::default().read(&whole[..cut], "");
+        assert!(read.is_err(), "cut at {cut}");
+    }
+}
