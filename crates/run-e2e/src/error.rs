@@ -52,7 +52,7 @@ pub enum E2eError {
     #[error("{0}")]
     Task(String),
     /// The tests failed, or could not be run.
-    #[error("{}{}", told(tests.as_deref()), .source.cause())]
+    #[error("{}{}", tests.as_deref().map(Tests::prelude).unwrap_or_default(), .source.cause())]
     Tool {
         /// What their report says, where there is one.
         tests: Option<Box<Tests>>,
@@ -132,36 +132,20 @@ impl From<E2eError> for Failure {
             ),
             E2eError::Tool { tests, source } => {
                 // Half of the 5,000 characters is for the end of the output.
-                let listing = tests.map(|tests| tests.listing(2_000));
-                let failure = Self::new(kind_of_tool(&source), with_listing(message, listing))
+                let message = match tests {
+                    Some(tests) => tests.below(&message, 2_000),
+                    None => message,
+                };
+                let failure = Self::new(kind_of_tool(&source), message)
                     .with_output(source.tail());
                 with_hint(failure, source.hint())
             }
-            E2eError::Gate(ReportError::Failed(tests)) => Self::job(with_listing(
-                format!("{message}, though every task ended with exit code 0"),
-                Some(tests.listing(4_000)),
-            )),
             E2eError::Gate(error) => {
-                with_hint(Self::job(message), error.hint().map(str::to_owned))
+                with_hint(Self::job(error.in_full()), error.hint().map(str::to_owned))
             }
             E2eError::NoReport { .. } => Self::job(message)
                 .with_hint("check `report=`, which is relative to `dir=`, and that the tests write it"),
         }
-    }
-}
-
-/// What the report says, in front of how the tests' program ended.
-fn told(tests: Option<&Tests>) -> String {
-    match tests {
-        Some(tests) if tests.failed > 0 => format!("{}; ", tests.failed_sentence()),
-        _ => String::new(),
-    }
-}
-
-fn with_listing(message: String, listing: Option<String>) -> String {
-    match listing {
-        Some(listing) if !listing.is_empty() => format!("{message}\n{listing}"),
-        _ => message,
     }
 }
 

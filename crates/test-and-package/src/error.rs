@@ -36,7 +36,7 @@ pub enum ActionError {
     #[error(transparent)]
     Detect(#[from] TaskError),
     /// A task failed.
-    #[error("task `{task}` failed: {}{}", told(tests.as_deref()), .source.cause())]
+    #[error("task `{task}` failed: {}{}", tests.as_deref().map(Tests::prelude).unwrap_or_default(), .source.cause())]
     Task {
         /// Its name.
         task: String,
@@ -149,15 +149,15 @@ impl From<ActionError> for Failure {
             ActionError::Detect(_) => Self::configuration(message)
                 .with_hint("name one of the project's own tasks, or give `command=…`"),
             ActionError::Task { tests, source, .. } => {
-                let listing = tests.map(|tests| tests.listing(LISTING_BESIDE_OUTPUT));
-                let message = with_listing(message, listing);
+                let message = match tests {
+                    Some(tests) => tests.below(&message, LISTING_BESIDE_OUTPUT),
+                    None => message,
+                };
                 hinted(Self::job(message).with_output(source.tail()), source.hint())
             }
-            ActionError::Gate(ReportError::Failed(tests)) => Self::job(with_listing(
-                format!("{message}, though every task ended with exit code 0"),
-                Some(tests.listing(LISTING)),
-            )),
-            ActionError::Gate(error) => hinted(Self::job(message), error.hint().map(str::to_owned)),
+            ActionError::Gate(error) => {
+                hinted(Self::job(error.in_full()), error.hint().map(str::to_owned))
+            }
             ActionError::NoTime { .. } => Self::job(message).with_hint(
                 "raise the function's Timeout and the action's `timeout`, or divide the tasks \
                  among several actions",
@@ -194,28 +194,8 @@ impl From<ActionError> for Failure {
     }
 }
 
-/// How many characters the failures of tests may take: the message has 5,000 in all.
-const LISTING: usize = 4_000;
-/// The same, if the end of the tool's output is to follow.
+/// How many characters the failures of tests may take, if the end of the tool's output is to follow.
 const LISTING_BESIDE_OUTPUT: usize = 2_000;
-
-/// What the reports say of a task that failed, in front of how it ended.
-fn told(tests: Option<&Tests>) -> String {
-    match tests {
-        None => String::new(),
-        Some(tests) if tests.failed == 0 => {
-            format!("its reports have no failure in {}; ", tests.summary())
-        }
-        Some(tests) => format!("{}; ", tests.failed_sentence()),
-    }
-}
-
-fn with_listing(message: String, listing: Option<String>) -> String {
-    match listing {
-        Some(listing) if !listing.is_empty() => format!("{message}\n{listing}"),
-        _ => message,
-    }
-}
 
 fn hinted(failure: Failure, hint: Option<String>) -> Failure {
     match hint {

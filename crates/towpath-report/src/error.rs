@@ -83,7 +83,21 @@ pub enum ReportError {
     },
 }
 
+/// How many characters the failures of tests may take: a message has 5,000 in all.
+const LISTING: usize = 4_000;
+
 impl ReportError {
+    /// The text, with the failures by name where that is what it is about.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Failed(tests) => {
+                let message = format!("{self}, though every task ended with exit code 0");
+                tests.below(&message, LISTING)
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// What to do about it, where that can be told.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

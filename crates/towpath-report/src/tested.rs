@@ -122,6 +122,21 @@ impl Tests {
         )
     }
 
+    /// The failures below a message, in about `limit` characters.
+    pub fn below(&self, message: &str, limit: usize) -> String {
+        let listing = self.listing(limit);
+        let separator = if listing.is_empty() { "" } else { "\n" };
+        format!("{message}{separator}{listing}")
+    }
+
+    /// What the reports say of a task that failed, in front of how it ended.
+    pub fn prelude(&self) -> String {
+        match self.failed {
+            0 => format!("its reports have no failure in {}; ", self.summary()),
+            _ => format!("{}; ", self.failed_sentence()),
+        }
+    }
+
     /// The failures by name, with what they say, in about `limit` characters; those that do not fit are counted.
     pub fn listing(&self, limit: usize) -> String {
         /// One failure may not take the room of all.

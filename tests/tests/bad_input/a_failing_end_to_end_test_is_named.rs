@@ -54,3 +54,55 @@ Outputs:
     let done = world.act(&tree, missing).await;
     done.failed("ConfigurationError", &["no stack `nowhere`"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_decides_beside_the_exit_code() {
+    let world = world().await;
+    let tree = Tree::new()
+        .file(
+            "Makefile",
+            "run = node --test --test-reporter=junit --test-reporter-destination=out.xml e2e.test.js
+e2e:\n\t@$(run)
+forgiving:\n\t@$(run) || true
+good:\n\t@GREETING=hello $(run)
+silent:\n\t@true
+",
+        )
+        .file(
+            "e2e.test.js",
+            "const { test } = require('node:test');
+            const assert = require('node:assert');
+            test('greets', () => assert.strictEqual(process.env.GREETING, 'hello'));",
+        );
+    for (task, words) in [
+        (
+            "e2e",
+            &[
+                "1 of 1 test failed; `make e2e` failed",
+                "greets (e2e.test.js:3)",
+            ][..],
+        ),
+        (
+            "forgiving",
+            &[
+                "1 of 1 test failed, though every task ended",
+                "greets (e2e.test.js:3)",
+            ],
+        ),
+        (
+            "silent",
+            &["the tasks wrote no file that `report=out.xml`", "hint: "],
+        ),
+    ] {
+        let action = Action::of("run-e2e", &format!("task={task}&report=out.xml"));
+        world.act(&tree, action).await.failed("JobFailed", words);
+    }
+    let action = Action::of("run-e2e", "task=good&report=out.xml").makes("Report");
+    let done = world.act(&tree, action).await;
+    assert_eq!(done.succeeded().variables["TestsPassed"], "1", "{done:?}");
+    let report = world.file(&done, "Report", "out.xml").await;
+    assert!(
+        String::from_utf8_lossy(&report).contains("<testcase"),
+        "{done:?}"
+    );
+}
