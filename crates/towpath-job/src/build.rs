@@ -102,7 +102,7 @@ impl From<BuildError> for Failure {
         let message = error.to_string();
         match error {
             BuildError::NoBucket => Self::configuration(message).with_hint(format!(
-                "give the function the variable {BUCKET}; template.yaml does when its parameter BuildProject is `yes`"
+                "give the function the variable {BUCKET}; template.yaml does when its parameter BuildProjects is `yes`"
             )),
             BuildError::NoProject(_) | BuildError::Forbidden { .. } => Self::configuration(message)
                 .with_hint(format!(
