@@ -25,6 +25,14 @@ fn some() -> Vec<u8> {
     archive(&entries)
 }
 
+/// An archive of small files, which take a block each: more than what they state.
+fn crumbs() -> Vec<u8> {
+    let entries: Vec<_> = (0..300)
+        .map(|n| stored(&format!("{n}"), &noise(100)))
+        .collect();
+    archive(&entries)
+}
+
 /// What the other process does. In this one: nothing.
 #[test]
 fn the_other_process() {
@@ -37,7 +45,7 @@ fn the_other_process() {
         ..Unpacking::default()
     };
     let done = match role.as_str() {
-        "unpack" => towpath_archive::unpack(&some()[..], &into, &how),
+        "unpack crumbs" => towpath_archive::unpack(&crumbs()[..], &into, &how),
         "unpack with no file to open" => {
             // Every file that this process may have, and one of them given back.
             let mut open: Vec<File> = std::iter::repeat_with(|| File::open("/dev/null"))
@@ -110,7 +118,7 @@ fn a_full_disk() {
         eprintln!("skipped: this machine lets nobody mount a disk of his own");
         return;
     }
-    let output = other_process(&stage, "unpack", here.path()).unwrap();
+    let output = other_process(&stage, "unpack crumbs", here.path()).unwrap();
     let said = said(&output);
     let tree = here.path().join("tree");
     let expected = format!("failed: no space left in {}", here.path().display());

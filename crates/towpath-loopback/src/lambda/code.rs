@@ -1,5 +1,6 @@
 //! A function's code: fetched, verified and unpacked once, shared by every environment that runs it.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use towpath_archive::Unpacking;
+use towpath_archive::{ArchiveError, Unpacking};
 
 use crate::{AwsError, World, input};
 
@@ -89,7 +90,7 @@ pub(crate) async fn unpack(
 }
 
 fn unpack_into(parent: &Path, root: &Path, package: Bytes) -> Result<(), AwsError> {
-    let disk = |error: std::io::Error| {
+    let disk = |error: io::Error| {
         AwsError::internal(format!(
             "failed to unpack code into `{}`: {error}",
             root.display()
@@ -105,10 +106,16 @@ fn unpack_into(parent: &Path, root: &Path, package: Bytes) -> Result<(), AwsErro
         .map_err(disk)?;
     let tree = staging.path().join("tree");
     std::fs::create_dir(&tree).map_err(disk)?;
-    towpath_archive::unpack(&package[..], &tree, &Unpacking::default()).map_err(|error| {
-        invalid(format!(
+    towpath_archive::unpack(&package[..], &tree, &Unpacking::default()).map_err(|error| match error {
+        // Not the file's fault.
+        ArchiveError::NoSpace { .. } => disk(io::Error::new(io::ErrorKind::StorageFull, error)),
+        ArchiveError::TooLittleSpace { .. } => disk(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!("no space left: {error}"),
+        )),
+        error => invalid(format!(
             "Could not unzip uploaded file. Please check your file, then try to upload again. ({error})"
-        ))
+        )),
     })?;
     protect(&tree);
     match std::fs::rename(&tree, root) {
