@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "towpath-aws",
         "towpath-archive",
+        "towpath-release",
         "towpath-report",
         "towpath-secret",
     ],
@@ -64,6 +65,11 @@ const UNKNOWN_TO: &[(&str, &[&str], &str)] = &[
         "towpath-report",
         &["towpath*", "aws*", "http*", "hyper*", "tokio*", "lambda*"],
         "reports are data",
+    ),
+    (
+        "towpath-release",
+        &["towpath*", "aws*", "http*", "hyper*", "tokio*", "lambda*"],
+        "what a release is does not depend on where it lies",
     ),
     (
         "towpath-archive",

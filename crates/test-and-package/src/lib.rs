@@ -4,7 +4,8 @@
 //! run there one after the other; the first that fails ends the action. Out: a file or directory
 //! for each output artifact that a parameter names; and, with `template=`, one with the packaged
 //! template: local code it refers to has been stored in the release bucket under the name that
-//! its content gives it, and is referred to there.
+//! its content gives it, and is referred to there. Beside it is the release's document
+//! (`towpath-release`).
 //!
 //! Where parameters ask for it, the tasks' reports of tests and coverage decide beside their exit
 //! codes (`towpath-report`).
@@ -17,6 +18,7 @@ mod error;
 mod package;
 mod parameters;
 mod place;
+mod release;
 mod tasks;
 
 use towpath_artifact::{ArchiveError, ArtifactError, Origins, Source};
@@ -80,16 +82,20 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         let artifact = job.output(&output.artifact)?;
         ready.push((artifact, place::produced(&tree, &project, output)?));
     }
+    let mut variables = Variables::new();
+    let figures = verdict.figures();
     let mut summary = vec![done.to_string()];
     summary.extend(verdict.summary());
     if let Some(template) = &parameters.template {
         let artifact = job.output(&template.artifact)?;
-        let release = job.own_store();
+        let store = job.own_store();
         let staged = workspace.path("package");
         let scratch = workspace.path("nested");
         let places = (staged.as_path(), scratch.as_path());
-        let packaged = package(&tree, &project, template, parameters, &release, places).await?;
+        let packaged = package(&tree, &project, template, parameters, &store, places).await?;
         summary.extend(packaged.summary());
+        let id = release::record(&packaged, parameters, &figures, &store, places).await?;
+        insert(&mut variables, "ReleaseId", id.to_string());
         ready.push((artifact, staged));
     }
 
@@ -115,17 +121,21 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         summary.push(format!("{} ({})", artifact.name, size(receipt.bytes())));
         receipts.push(receipt);
     }
-    let mut variables = Variables::new();
-    for (name, figure) in verdict.figures() {
-        if let Err(error) = variables.insert(name, figure) {
-            tracing::warn!("{error}");
-        }
+    for (name, figure) in figures {
+        insert(&mut variables, name, figure);
     }
     Ok(Outcome::Done {
         summary: summary.join("; "),
         variables,
         receipts,
     })
+}
+
+/// A variable that does not fit fails no job.
+fn insert(variables: &mut Variables, name: &str, value: String) {
+    if let Err(error) = variables.insert(name, value) {
+        tracing::warn!("{error}");
+    }
 }
 
 fn size(bytes: u64) -> String {

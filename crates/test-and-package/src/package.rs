@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use towpath_artifact::{Deposited, Encryption, Source, Store};
+use towpath_release::{Artifact, File, Identity};
 use towpath_template::package::{CodeKind, LocalCode, S3Object, plan};
 
 use crate::error::ActionError;
@@ -24,6 +25,10 @@ pub struct Packaged {
     pub uploaded: usize,
     /// Whether it is the template that `sam build` has left.
     pub is_built: bool,
+    /// What the release consists of.
+    pub identity: Identity,
+    /// The release bucket, if there is one.
+    pub bucket: Option<String>,
 }
 
 impl Packaged {
@@ -82,18 +87,29 @@ pub async fn package(
         store,
         scratch,
         deposited: BTreeMap::new(),
+        artifacts: Vec::new(),
         within: Vec::new(),
     };
     let text = packing.template(built.unwrap_or(found)).await?;
     stage(staged, &template.path, text.as_bytes())?;
     let beside = path.parent().unwrap_or(project);
+    let mut configuration = Vec::new();
     for (relative, content) in configurations(tree, beside, &template.path)? {
         stage(staged, &relative, &content)?;
+        configuration.push(File::of(relative.display().to_string(), &content));
     }
+    let identity = Identity::new(
+        parameters.origin.clone(),
+        File::of(template.path.display().to_string(), text.as_bytes()),
+        configuration,
+        packing.artifacts,
+    );
     Ok(Packaged {
         objects: packing.deposited.len(),
         uploaded: packing.deposited.values().filter(|it| it.uploaded).count(),
         is_built,
+        identity,
+        bucket: packing.bucket,
     })
 }
 
@@ -107,6 +123,8 @@ struct Packaging<'a> {
     scratch: &'a Path,
     /// Each path and kind once, whoever names it.
     deposited: BTreeMap<(PathBuf, bool), Deposited>,
+    /// Each place that names one of them.
+    artifacts: Vec<Artifact>,
     /// The templates that are being packaged, outermost first.
     within: Vec<PathBuf>,
 }
@@ -146,13 +164,21 @@ impl Packaging<'_> {
                     .collect(),
             });
         };
+        let shown = self.shown(&path);
         self.within.push(path);
         let mut objects = BTreeMap::new();
         for code in &plan.artifacts {
-            let key = self.deposit(code, &bucket).await?;
+            let stored = self.deposit(code, &bucket).await?;
+            self.artifacts.push(Artifact {
+                template: shown.clone(),
+                place: code.place.join("."),
+                key: stored.key.clone(),
+                sha256: stored.sha256,
+                bytes: stored.bytes,
+            });
             let object = S3Object {
                 bucket: bucket.clone(),
-                key,
+                key: stored.key,
                 // The key says what the content is; a version would say when it was first seen.
                 version: None,
                 region: self.store.region(),
@@ -163,8 +189,8 @@ impl Packaging<'_> {
         Ok(plan.rewrite(|code| objects[&code.place].clone()))
     }
 
-    /// Stores a piece of local code, if that was not done already. Its key.
-    async fn deposit(&mut self, code: &LocalCode, bucket: &str) -> Result<String, ActionError> {
+    /// Stores a piece of local code, if that was not done already.
+    async fn deposit(&mut self, code: &LocalCode, bucket: &str) -> Result<Deposited, ActionError> {
         let found = place::within(self.tree, &code.path)?.ok_or_else(|| ActionError::Io {
             doing: "read",
             path: code.path.clone(),
@@ -172,7 +198,7 @@ impl Packaging<'_> {
         })?;
         let known = (found, code.kind == CodeKind::Zip);
         if let Some(stored) = self.deposited.get(&known) {
-            return Ok(stored.key.clone());
+            return Ok(stored.clone());
         }
         let path = &known.0;
         let nested;
@@ -198,9 +224,8 @@ impl Packaging<'_> {
             uploaded = stored.uploaded,
             "code is in the release bucket"
         );
-        let key = stored.key.clone();
-        self.deposited.insert(known, stored);
-        Ok(key)
+        self.deposited.insert(known, stored.clone());
+        Ok(stored)
     }
 
     /// A path as the project calls it.
@@ -246,7 +271,7 @@ fn configurations(
     Ok(found)
 }
 
-fn stage(staged: &Path, relative: &Path, content: &[u8]) -> Result<(), ActionError> {
+pub(crate) fn stage(staged: &Path, relative: &Path, content: &[u8]) -> Result<(), ActionError> {
     let path = staged.join(relative);
     let failed = |source| ActionError::Io {
         doing: "write",
@@ -259,6 +284,8 @@ fn stage(staged: &Path, relative: &Path, content: &[u8]) -> Result<(), ActionErr
 
 #[cfg(test)]
 mod tests {
+    use towpath_release::Origin;
+
     use super::*;
 
     #[test]
@@ -275,6 +302,13 @@ mod tests {
                 objects,
                 uploaded,
                 is_built,
+                identity: Identity::new(
+                    Origin::default(),
+                    File::of("a.yaml", b""),
+                    Vec::new(),
+                    Vec::new(),
+                ),
+                bucket: None,
             };
             assert_eq!(packaged.summary(), expected);
         }

@@ -1,10 +1,13 @@
 //! The action's `UserParameters`.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
+use towpath_release::Origin;
 use towpath_report::{Gate, Pattern};
 use towpath_tool::task::RUNNERS;
+
+use crate::release::DOCUMENT;
 
 /// What `UserParameters` say. Paths are relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Parameters {
     pub template: Option<Output>,
     /// `release-bucket` and `release-prefix`: where the template's local code goes.
     pub release: Release,
+    /// `repository` and `commit`: what the release is made of. Blank is not known.
+    pub origin: Origin,
 }
 
 /// What is to be run.
@@ -74,9 +79,11 @@ impl Default for Release {
 
 const PATTERNS: &str =
     "a list of patterns of paths inside the source, relative to `dir`, such as `reports/*.xml`";
+const TEMPLATE: &str =
+    "a path inside the source, relative to `dir`; `release.json` is the release's own file";
 const INSIDE: &str = "a path inside the source, relative to `dir`";
 /// An output artifact of such a name could not be told from the parameter.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "compute",
     "project",
     "task",
@@ -89,6 +96,8 @@ const KEYS: [&str; 14] = [
     "template",
     "release-bucket",
     "release-prefix",
+    "repository",
+    "commit",
     "timeout",
     "attempts",
 ];
@@ -101,9 +110,13 @@ impl FromQuery for Parameters {
         let directory = query.take_as("dir", "a directory inside the source", inside)?;
         let environment = query.take_variables("Env.")?;
         let gate = gate(query)?;
-        let template = query.take_as("template", INSIDE, file_inside)?;
+        let template = query.take_as("template", TEMPLATE, template_inside)?;
         let bucket = query.take_filled("release-bucket");
         let prefix = query.take("release-prefix");
+        let origin = Origin {
+            repository: query.take_filled("repository"),
+            commit: query.take_filled("commit"),
+        };
         let (assigned, unassigned) = assign(query, outputs)?;
 
         let work = work(tasks.as_deref(), command, runner)?;
@@ -137,6 +150,7 @@ impl FromQuery for Parameters {
                 bucket,
                 prefix: prefix.unwrap_or_else(|| Release::default().prefix),
             },
+            origin,
         })
     }
 }
@@ -255,8 +269,9 @@ fn inside(value: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn file_inside(value: &str) -> Option<PathBuf> {
-    inside(value).filter(|path| !path.as_os_str().is_empty())
+/// A file, and not the one that is written beside it.
+fn template_inside(value: &str) -> Option<PathBuf> {
+    inside(value).filter(|path| !path.as_os_str().is_empty() && path != Path::new(DOCUMENT))
 }
 
 #[cfg(test)]
@@ -305,6 +320,7 @@ mod tests {
             outputs: Vec::new(),
             template: None,
             release: Release::default(),
+            origin: Origin::default(),
         }
     }
 
@@ -426,6 +442,11 @@ mod tests {
                 "parameter `Out` is `dist\\x`",
             ),
             ("task=a&template=.", &["Out"], "parameter `template` is `.`"),
+            (
+                "task=a&template=./release.json",
+                &["Out"],
+                "`release.json` is the release's own file",
+            ),
             (
                 "task=a&Env.1X=2",
                 &[],

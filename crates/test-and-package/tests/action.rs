@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 use test_and_package::TestAndPackage;
 use towpath_archive::{Packing, Unpacking, pack, unpack};
+use towpath_release::{File, Identity, Origin, diff};
 
 #[allow(dead_code, reason = "the other crate's tests use the rest")]
 #[path = "../../towpath-artifact/tests/wire/server.rs"]
@@ -119,6 +120,13 @@ impl Pipeline {
             .into_iter()
             .filter(|it| it.method == "PUT" && it.target.starts_with(&format!("/{bucket}/")))
             .collect()
+    }
+
+    /// What was put in the release bucket: code, and releases.
+    fn deposited(&self) -> (Vec<Request>, Vec<Request>) {
+        self.puts("releases")
+            .into_iter()
+            .partition(|put| !put.target.starts_with("/releases/releases/"))
     }
 }
 
@@ -488,8 +496,9 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
         summary(&report).contains("2 code objects uploaded; Package ("),
         "{report:?}"
     );
-    let stored = pipeline.puts("releases");
+    let (stored, releases) = pipeline.deposited();
     assert_eq!(stored.len(), 2, "one for each path, not for each resource");
+    assert_eq!(releases.len(), 1);
     let (names, _) = unzipped(
         &stored
             .iter()
@@ -517,7 +526,8 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
         [
             "infra/app.yaml",
             "infra/config/prod.json",
-            "infra/environments/dev.json"
+            "infra/environments/dev.json",
+            "release.json"
         ]
     );
     let text = std::fs::read_to_string(package.path().join("infra/app.yaml")).unwrap();
@@ -540,7 +550,7 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
     );
     assert_eq!(
         pipeline.puts("releases").len(),
-        2,
+        3,
         "nothing is uploaded again"
     );
     assert_eq!(pipeline.server.object("/artifacts/out/Package"), first);
@@ -641,7 +651,7 @@ async fn nested_templates_are_packaged_from_within() {
         summary(&report).contains("3 code objects uploaded"),
         "{report:?}"
     );
-    let stored = pipeline.puts("releases");
+    let (stored, _) = pipeline.deposited();
     let key = |extension: &str| {
         let put = stored
             .iter()
@@ -716,7 +726,103 @@ async fn what_sam_build_has_left_is_packaged() {
         said.contains("packaged .aws-sam/build/template.yaml; 1 code object uploaded"),
         "{said}"
     );
-    let stored = pipeline.puts("releases");
+    let (stored, _) = pipeline.deposited();
     assert_eq!(unzipped(&stored[0].body).0, ["a.js"]);
-    assert_eq!(pipeline.output("Package").unwrap().0, ["template.yaml"]);
+    assert_eq!(
+        pipeline.output("Package").unwrap().0,
+        ["release.json", "template.yaml"]
+    );
+}
+
+#[tokio::test]
+async fn a_release_is_known_by_what_it_consists_of() {
+    let parameters = "command=true&template=infra/app.yaml&release-bucket=releases\
+                      &repository=owner/app&commit=c0ffee";
+    let release = async |code: &str| {
+        let mut files = application();
+        files.push(("dist/app.js", code));
+        let pipeline = Pipeline::of(&files, &["Package"]);
+        let report = pipeline.run(parameters).await;
+        summary(&report);
+        let id = report.1["outputVariables"]["ReleaseId"].clone();
+        let id = id.as_str().expect("the release has an id").to_owned();
+        let (_, stored) = pipeline.deposited();
+        assert_eq!(stored.len(), 1);
+        let (target, identity) = (&stored[0].target, stored[0].body.clone());
+        assert!(
+            target.starts_with(&format!("/releases/releases/{id}.json")),
+            "{target}"
+        );
+        assert_eq!(hex(&identity), id, "the id is the digest of what is stored");
+        let (_, package) = pipeline.output("Package").unwrap();
+        let document = std::fs::read(package.path().join("release.json")).unwrap();
+        let read = Identity::read(&document).unwrap();
+        assert_eq!(read, Identity::read(&identity).unwrap());
+        // What the document lists is what is there.
+        for file in read.configuration.iter().chain([&read.template]) {
+            let content = std::fs::read(package.path().join(&file.path)).unwrap();
+            assert_eq!(*file, File::of(&file.path, &content));
+        }
+        for artifact in &read.artifacts {
+            let object = pipeline
+                .server
+                .object(&format!("/releases/{}", artifact.key));
+            let object = object.unwrap_or_else(|| panic!("{artifact:?}"));
+            assert_eq!(artifact.sha256, hex(&object), "{artifact:?}");
+            assert_eq!(artifact.bytes, object.len() as u64, "{artifact:?}");
+        }
+        (id, read)
+    };
+    let (first, lists) = release("exports.handler = 1").await;
+    assert_eq!(lists.source.commit.as_deref(), Some("c0ffee"));
+    assert_eq!(lists.source.repository.as_deref(), Some("owner/app"));
+    let places: Vec<&str> = lists.artifacts.iter().map(|it| it.place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "Resources.Api.Properties.DefinitionUri",
+            "Resources.One.Properties.CodeUri",
+            "Resources.Two.Properties.CodeUri"
+        ]
+    );
+    let (again, _) = release("exports.handler = 1").await;
+    assert_eq!(again, first, "the same tree is the same release");
+    let (other, changed) = release("exports.handler = 2").await;
+    assert_ne!(other, first);
+    let differences = diff(&lists, &changed);
+    let told: Vec<&str> = differences.iter().map(|it| it.part.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "template `infra/app.yaml`",
+            "artifact `Resources.One.Properties.CodeUri` of `infra/app.yaml`",
+            "artifact `Resources.Two.Properties.CodeUri` of `infra/app.yaml`",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_release_without_a_bucket_or_a_known_source_lacks_only_these() {
+    let files = [("a.yaml", "Resources: {}")];
+    let pipeline = Pipeline::of(&files, &["Package"]);
+    let report = pipeline
+        .run("command=true&template=a.yaml&release-bucket=&commit=&repository=")
+        .await;
+    summary(&report);
+    let (names, package) = pipeline.output("Package").unwrap();
+    assert_eq!(names, ["a.yaml", "release.json"]);
+    let document = std::fs::read(package.path().join("release.json")).unwrap();
+    let identity = Identity::read(&document).unwrap();
+    assert_eq!(identity.source, Origin::default());
+    assert_eq!(
+        report.1["outputVariables"]["ReleaseId"],
+        identity.id().as_str()
+    );
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["made"]["tasks"], json!(["command"]));
+    assert_eq!(document["made"].get("bucket"), None);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    File::of("", bytes).sha256
 }
