@@ -28,6 +28,25 @@ pub(crate) enum Command {
     /// Prints the environment variables that point the AWS CLI and the SDKs at it, and serves
     /// until it is interrupted.
     Loopback(Loopback),
+    /// Look at releases
+    #[command(subcommand)]
+    Release(Release),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Release {
+    /// Say what differs between two releases
+    ///
+    /// Each is a file: the `release.json` of an output artifact, or a `releases/ID.json` from the
+    /// release bucket.
+    ///
+    /// Exit codes: 0 they are the same, 1 they differ, 2 one of them cannot be read.
+    Diff {
+        /// The first release's file
+        first: PathBuf,
+        /// The second release's file
+        second: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Succeeded,
     /// The pipeline failed.
     Failed,
+    /// What was compared is not the same.
+    Different,
     /// The command line, the source or the template is wrong: nothing was run.
     Usage,
     /// The execution was stopped, or a person rejected it.
@@ -24,7 +26,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Succeeded => 0,
-            Self::Failed => 1,
+            Self::Failed | Self::Different => 1,
             Self::Usage => 2,
             Self::Stopped => 3,
             Self::Unattended => 5,
@@ -97,6 +99,7 @@ mod tests {
         for (exit, code) in [
             (Exit::Succeeded, 0),
             (Exit::Failed, 1),
+            (Exit::Different, 1),
             (Exit::Usage, 2),
             (Exit::Stopped, 3),
             (Exit::Unattended, 5),

@@ -7,6 +7,7 @@ mod exit;
 mod function;
 mod interrupts;
 mod loopback;
+mod release;
 mod run;
 mod state;
 
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Run(arguments) => runtime.block_on(run::main(arguments)),
         Command::Loopback(arguments) => runtime.block_on(loopback::main(arguments)),
+        Command::Release(arguments) => release::main(&arguments),
     };
     runtime.shutdown_background();
     match ended {

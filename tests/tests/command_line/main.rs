@@ -11,6 +11,7 @@ mod no_secret_is_in_any_log;
 mod the_document_has_the_documented_members;
 mod the_loopback_alone_serves_until_it_is_ended;
 mod the_sample_application_goes_all_the_way;
+mod two_releases_are_told_apart;
 mod until_stops_after_that_stage;
 
 use towpath_tests::{CommandLine, Tree};
