@@ -75,11 +75,17 @@ fn below(directory: &Path) -> usize {
         .sum()
 }
 
-/// The one process of a function.
-fn process(function: &str) -> processes::Process {
+/// The one process of a function in this world: other tests of this program have functions, too.
+fn process(world: &World, function: &str) -> processes::Process {
     let ends = format!(" function {function}");
+    let state = world.state().display().to_string();
+    let is_of_this_world = |pid: u32| {
+        fs::read(format!("/proc/{pid}/environ")).map_or(true, |environment| {
+            String::from_utf8_lossy(&environment).contains(&state)
+        })
+    };
     let mut found = processes::family(std::process::id());
-    found.retain(|it| it.command.trim_end().ends_with(&ends));
+    found.retain(|it| it.command.trim_end().ends_with(&ends) && is_of_this_world(it.pid));
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -89,7 +95,7 @@ async fn wear(function: &str, kinds: &[(Pipeline, &str, &str)]) {
     let world = world().await;
     let mut first = None;
     let started = |world: &World| {
-        let process = process(function);
+        let process = process(world, function);
         (Footprint::of(world, process.pid), process)
     };
     for number in 0..kinds.len() + JOBS {
