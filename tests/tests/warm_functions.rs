@@ -1,14 +1,14 @@
 //! A function's process serves one job after the other. Whatever those do, it is afterwards as it was after the first:
 //! the disk, open files, threads and memory.
+//!
+//! A program of its own: a function's process is told from others by being this one's only child of its kind.
 
 #![cfg(target_os = "linux")]
 
 use std::fs;
 use std::path::Path;
 
-use towpath_tests::{Action, Pipeline, Tree, World, processes, wait_for};
-
-use crate::world;
+use towpath_tests::{Action, Pipeline, Setup, Tree, World, processes, wait_for};
 
 /// Jobs after the first of each kind.
 const JOBS: usize = 50;
@@ -75,27 +75,23 @@ fn below(directory: &Path) -> usize {
         .sum()
 }
 
-/// The one process of a function in this world: other tests of this program have functions, too.
-fn process(world: &World, function: &str) -> processes::Process {
+/// The one process of a function.
+fn process(function: &str) -> processes::Process {
     let ends = format!(" function {function}");
-    let state = world.state().display().to_string();
-    let is_of_this_world = |pid: u32| {
-        fs::read(format!("/proc/{pid}/environ")).map_or(true, |environment| {
-            String::from_utf8_lossy(&environment).contains(&state)
-        })
-    };
     let mut found = processes::family(std::process::id());
-    found.retain(|it| it.command.trim_end().ends_with(&ends) && is_of_this_world(it.pid));
+    found.retain(|it| it.command.trim_end().ends_with(&ends));
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
 
 /// Runs jobs of all kinds, then fifty more, all in one process; each kind with the status that it ends with.
 async fn wear(function: &str, kinds: &[(Pipeline, &str, &str)]) {
-    let world = world().await;
+    let world = Setup::new(env!("CARGO_BIN_EXE_towpath-under-test"))
+        .start()
+        .await;
     let mut first = None;
     let started = |world: &World| {
-        let process = process(world, function);
+        let process = process(function);
         (Footprint::of(world, process.pid), process)
     };
     for number in 0..kinds.len() + JOBS {
