@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::ArtifactError;
 use crate::object::Object;
@@ -182,24 +182,15 @@ pub(crate) async fn through_here(
     to: &Store,
     copy: &Copy<'_>,
 ) -> Result<Published, ArtifactError> {
-    let given_up = CancellationToken::new();
-    let _guard = given_up.clone().drop_guard();
-    let object = Object::open(&from.client, copy.from, &from.settings, given_up).await?;
+    let (object, _guard) = open(from, copy.from).await?;
     if !object.is(copy.found) {
         return Err(ArtifactError::Replaced {
             location: copy.from.to_string(),
         });
     }
-    let upload = Upload {
-        store: to.client.clone(),
-        place: copy.to.into(),
-        encryption: copy.encryption.clone(),
-        content_type: ZIP,
-        metadata: copy.all_metadata(),
-        uploads: to.settings.uploads,
-        part: to.settings.part,
-    };
-    let published = put::pass_on(upload, Arc::new(object), to.settings, Some(copy.sha256)).await?;
+    let metadata = copy.all_metadata();
+    let to = (to, copy.to);
+    let published = pass(object, to, copy.encryption, metadata, Some(copy.sha256)).await?;
     tracing::info!(from = %copy.from, to = %copy.to, bytes = published.bytes, "passed an object on");
     Ok(published)
 }
@@ -210,21 +201,39 @@ pub(crate) async fn relay(
     to: (&Store, Location<'_>),
     encryption: &Encryption,
 ) -> Result<Published, ArtifactError> {
-    let given_up = CancellationToken::new();
-    let _guard = given_up.clone().drop_guard();
-    let object = Object::open(&from.0.client, from.1, &from.0.settings, given_up).await?;
-    let upload = Upload {
-        store: to.0.client.clone(),
-        place: to.1.into(),
-        encryption: encryption.clone(),
-        content_type: ZIP,
-        metadata: object.marks(),
-        uploads: to.0.settings.uploads,
-        part: to.0.settings.part,
-    };
-    let published = put::pass_on(upload, Arc::new(object), to.0.settings, None).await?;
+    let (object, _guard) = open(from.0, from.1).await?;
+    let metadata = object.marks();
+    let published = pass(object, to, encryption, metadata, None).await?;
     tracing::info!(from = %from.1, to = %to.1, bytes = published.bytes, "relayed an object");
     Ok(published)
+}
+
+/// An object to be read, which is given up when the guard is dropped.
+async fn open(store: &Store, location: Location<'_>) -> Result<(Object, DropGuard), ArtifactError> {
+    let given_up = CancellationToken::new();
+    let guard = given_up.clone().drop_guard();
+    let object = Object::open(&store.client, location, &store.settings, given_up).await?;
+    Ok((object, guard))
+}
+
+/// Sends an object on as it is read.
+async fn pass(
+    object: Object,
+    (to, place): (&Store, Location<'_>),
+    encryption: &Encryption,
+    metadata: HashMap<String, String>,
+    sha256: Option<&str>,
+) -> Result<Published, ArtifactError> {
+    let upload = Upload {
+        store: to.client.clone(),
+        place: place.into(),
+        encryption: encryption.clone(),
+        content_type: ZIP,
+        metadata,
+        uploads: to.settings.uploads,
+        part: to.settings.part,
+    };
+    put::pass_on(upload, Arc::new(object), to.settings, sha256).await
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //!
 //! A [`Store`] brings an artifact into a directory ([`Store::fetch`], [`Store::overlay`]), or one
 //! file of it ([`Store::fetch_file`]); it sends a directory or a file away ([`Store::publish`]), or
-//! does so under the name that its content gives it ([`Store::deposit`]). What lies in one place is brought to another
-//! by S3 itself ([`Store::copy`]), or through here ([`Store::pass_on`]). What is between the bytes
-//! and the tree, and what is refused of it, is `towpath-archive`'s matter.
+//! does so under the name that its content gives it ([`Store::deposit`]). What lies in one place is
+//! brought to another by S3 itself ([`Store::copy`]), or through here ([`Store::pass_on`]). What is
+//! between the bytes and the tree, and what is refused of it, is `towpath-archive`'s matter.
 //!
 //! Ranges of an object go straight into inflation, by several requests at once, each tried again by
 //! itself and all of the very same object; what is deflated goes straight into the parts of an
