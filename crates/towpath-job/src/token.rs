@@ -276,7 +276,8 @@ pub(crate) fn to_millis(time: SystemTime) -> u64 {
     })
 }
 
-fn from_millis(millis: u64) -> Option<SystemTime> {
+/// The other way round. `None` for what a `SystemTime` cannot be.
+pub(crate) fn from_millis(millis: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 

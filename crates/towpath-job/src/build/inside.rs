@@ -4,7 +4,7 @@
 //! it reports, it reports to the function that ordered it, by an answer beside the order.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use towpath_artifact::{Encryption, Limits, Settings};
 use towpath_aws::SdkConfig;
@@ -21,6 +21,7 @@ use crate::job::{Hidden, Job, Standing};
 use crate::outcome::Outcome;
 use crate::parameters::{self, duration};
 use crate::report;
+use crate::token::from_millis;
 use towpath_secret::Secrets;
 
 /// The variable that names a build, which CodeBuild sets.
@@ -119,7 +120,8 @@ async fn carry_out<A: Action>(
     secrets: &Secrets,
 ) -> Answer {
     let now = SystemTime::now();
-    let (begun, deadline) = (from_millis(order.started_at), from_millis(order.deadline));
+    let [begun, deadline] =
+        [order.started_at, order.deadline].map(|millis| from_millis(millis).unwrap_or(now));
     let end = by_project(variable(STARTED).as_deref(), variable(MINUTES).as_deref());
     let budget = budget::divide(now, end.unwrap_or(deadline).min(deadline), deadline);
     // Whichever comes first leaves time for the answer.
@@ -271,13 +273,9 @@ fn answer(outcome: Outcome, published: Vec<Stored>) -> Answer {
 
 /// When the project's time is over, as far as the environment says.
 fn by_project(started: Option<&str>, minutes: Option<&str>) -> Option<SystemTime> {
-    let started = from_millis(started?.parse().ok()?);
+    let started = from_millis(started?.parse().ok()?)?;
     let minutes: u64 = minutes?.parse().ok()?;
     started.checked_add(Duration::from_secs(minutes.checked_mul(60)?))
-}
-
-fn from_millis(millis: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -286,6 +284,8 @@ fn variable(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
