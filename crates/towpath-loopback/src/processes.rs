@@ -1,6 +1,14 @@
 //! Ending a process with all that it started, however that tried to get away.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process_group};
+
+/// A line of output longer than this is cut into several.
+pub(crate) const LINE: u64 = 64 * 1024;
+
+/// How long output may still come after a process and its group are gone.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Kills a process that runs and all that descends from it. Whoever started it has to wait for it.
 pub(crate) async fn kill(pid: Option<u32>) {

@@ -7,7 +7,6 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -16,13 +15,8 @@ use tokio::process::{ChildStdout, Command};
 
 use super::build::{Build, Status, Stop};
 use super::script::{self, Mark};
+use crate::processes::{LAST_WORDS, LINE};
 use crate::{World, processes};
-
-/// A line of output longer than this is cut into several.
-const LINE: u64 = 64 * 1024;
-
-/// How long output may still come after the process and its group are gone.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The names of the phases that have commands, as the API has them.
 const PHASES: [&str; 4] = ["INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD"];

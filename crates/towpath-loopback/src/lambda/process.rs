@@ -16,13 +16,8 @@ use super::environment::{End, Environment};
 use super::function::Version;
 use super::launch::{Launch, Unstartable, launch, variables};
 use super::{directory, host, runtime_api};
+use crate::processes::{LAST_WORDS, LINE};
 use crate::{World, processes};
-
-/// A line of output longer than this is cut into several.
-const LINE: u64 = 64 * 1024;
-
-/// How long output may still come after the process and its group are gone.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How often a program that is still open for writing is tried again.
 const BUSY_TRIES: u32 = 100;
