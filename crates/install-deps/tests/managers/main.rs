@@ -5,6 +5,7 @@
 
 mod java;
 mod node;
+mod npm_and_pip;
 mod python;
 mod rust_and_go;
 mod scene;

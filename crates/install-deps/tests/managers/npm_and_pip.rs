@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use install_deps::secret::Values;
-use install_deps::{InstallError, Installed, Parameters, Scripts, install, prepare};
+use install_deps::{InstallError, Installed, Parameters, Scripts};
 use tempfile::TempDir;
 use towpath_job::{Failure, FailureType};
 use towpath_tool::{ToolError, Workspace};
+
+use crate::scene::{install_in, shell};
 
 struct Project {
     directory: TempDir,
@@ -54,15 +55,11 @@ impl Project {
         parameters: &Parameters,
         deadline: Instant,
     ) -> Result<Installed, InstallError> {
-        let (source, added) = (self.source(), self.added());
-        let prepared = prepare(&source, parameters, &self.workspace, deadline).await?;
-        install(
-            &prepared,
-            &source,
-            &added,
-            parameters,
-            &Values::default(),
+        install_in(
             &self.workspace,
+            &self.source(),
+            &self.added(),
+            parameters,
             deadline,
         )
         .await
@@ -85,18 +82,6 @@ impl Project {
         fs::remove_dir_all(package).unwrap();
         self
     }
-}
-
-fn shell(directory: &Path, script: &str) {
-    assert!(
-        Command::new("sh")
-            .args(["-c", script])
-            .current_dir(directory)
-            .status()
-            .unwrap()
-            .success(),
-        "{script}"
-    );
 }
 
 fn listed(root: &Path) -> Vec<String> {

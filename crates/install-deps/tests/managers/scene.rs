@@ -169,15 +169,11 @@ impl Job {
 
     pub(crate) async fn install(&self, parameters: &Parameters) -> Result<Installed, InstallError> {
         let deadline = Instant::now() + Duration::from_mins(5);
-        let (source, added) = (self.source(), self.added());
-        let prepared = prepare(&source, parameters, &self.workspace, deadline).await?;
-        install(
-            &prepared,
-            &source,
-            &added,
-            parameters,
-            &Values::default(),
+        install_in(
             &self.workspace,
+            &self.source(),
+            &self.added(),
+            parameters,
             deadline,
         )
         .await
@@ -197,6 +193,22 @@ impl Job {
         let finished = towpath_tool::run(&command, &self.workspace, &limits).await;
         finished.unwrap().tail
     }
+}
+
+/// Installs `source`, without secrets, and moves what was added to `added`.
+pub(crate) async fn install_in(
+    workspace: &Workspace,
+    source: &Path,
+    added: &Path,
+    parameters: &Parameters,
+    deadline: Instant,
+) -> Result<Installed, InstallError> {
+    let prepared = prepare(source, parameters, workspace, deadline).await?;
+    let secrets = Values::default();
+    install(
+        &prepared, source, added, parameters, &secrets, workspace, deadline,
+    )
+    .await
 }
 
 pub(crate) fn shell(directory: &Path, script: &str) {
