@@ -22,13 +22,7 @@ impl Before {
     pub(crate) fn list(root: &Path) -> Result<Self, InstallError> {
         let mut paths = BTreeSet::new();
         for entry in walkdir::WalkDir::new(root).min_depth(1) {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(root).to_owned();
-                InstallError::Tree {
-                    path,
-                    source: error.into(),
-                }
-            })?;
+            let entry = entry.map_err(|error| InstallError::walk(root, error))?;
             if let Ok(path) = entry.path().strip_prefix(root) {
                 paths.insert(path.to_owned());
             }

@@ -25,16 +25,9 @@ impl Plan {
     /// What of `source` decides what this plan comes to.
     pub fn deciding(&self, source: &Path, scripts: Scripts) -> Result<Deciding, InstallError> {
         let mut files = BTreeSet::new();
-        let is_searched = |entry: &walkdir::DirEntry| {
-            let name = entry.file_name().to_str().unwrap_or_default();
-            entry.depth() == 0 || !(name == "node_modules" || name == ".git")
-        };
         let walk = walkdir::WalkDir::new(source).into_iter();
-        for entry in walk.filter_entry(is_searched) {
-            let entry = entry.map_err(|error| InstallError::Tree {
-                path: error.path().unwrap_or(source).to_owned(),
-                source: error.into(),
-            })?;
+        for entry in walk.filter_entry(is_source) {
+            let entry = entry.map_err(|error| InstallError::walk(source, error))?;
             let path = entry.path().strip_prefix(source).unwrap_or(entry.path());
             if entry.file_type().is_file() && decides(self.manager().runtime(), path) {
                 files.insert(path.to_owned());
@@ -77,6 +70,11 @@ impl Plan {
             _ => None,
         })
     }
+}
+
+/// Whether an entry of the source's walk is part of it: what was installed into it before, and git's own, are not.
+pub(crate) fn is_source(entry: &walkdir::DirEntry) -> bool {
+    entry.depth() == 0 || !matches!(entry.file_name().to_str(), Some("node_modules" | ".git"))
 }
 
 /// Whether a file has to do with how a language's packages are installed.

@@ -1,6 +1,9 @@
 //! Why an installation failed, and what CodePipeline is told.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use towpath_job::{Failure, FailureType, JobError, chain};
 use towpath_tool::ToolError;
@@ -71,6 +74,16 @@ pub enum InstallError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl InstallError {
+    /// What stopped a walk through the tree at `root`.
+    pub(crate) fn walk(root: &Path, error: walkdir::Error) -> Self {
+        Self::Tree {
+            path: error.path().unwrap_or(root).to_owned(),
+            source: error.into(),
+        }
+    }
 }
 
 fn corepack_said(tail: Option<&str>) -> String {

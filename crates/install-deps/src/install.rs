@@ -1,7 +1,7 @@
 //! The installation itself: from a source tree to the tree of what was added. Knows nothing of S3 or of jobs.
 
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -112,7 +112,9 @@ pub async fn install(
         .flat_map(|prepared| prepared.plan.destinations())
         .collect();
     for destination in &destinations {
-        remove(source, destination)?;
+        if portable::remove(&source.join(destination))? {
+            tracing::warn!("the source holds {}; it is replaced", destination.display());
+        }
     }
     let before = collect::Before::list(source)?;
     for prepared in prepared {
@@ -149,20 +151,6 @@ fn part(Prepared { plan, tools }: &Prepared, added: &Path) -> Part {
         packages: collect::packages(plan.manager(), &added.join(&plan.directory)),
         warnings: warnings.into_iter().flatten().cloned().collect(),
     }
-}
-
-/// Removes what the source holds at the place of a destination.
-fn remove(source: &Path, destination: &Path) -> Result<(), InstallError> {
-    let path = source.join(destination);
-    let removed = match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path),
-        Ok(_) => fs::remove_file(&path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => Err(error),
-    };
-    removed.map_err(|source| InstallError::Tree { path, source })?;
-    tracing::warn!("the source holds {}; it is replaced", destination.display());
-    Ok(())
 }
 
 async fn carry_out(

@@ -5,9 +5,10 @@
 //! directory of packages; the lock file if there was none; whatever the project's own install scripts made.
 //!
 //! The way: the files of each `dir` are read ([`Facts`]); they decide who installs ([`detect`]), which makes a [`Plan`];
-//! the programs for it are found ([`Toolchain`]); what was installed before is taken from the [`cache`]; else they run; what they added is moved out of the source and freed of
-//! what holds on one machine or at one time only. What a tool may do is `towpath-tool`'s matter, and so is what the
-//! consumers put back ([`towpath_tool::installed`]). The parameters are listed at [`Parameters`].
+//! the programs for it are found ([`Toolchain`]); what was installed before is taken from the [`cache`]; else they run;
+//! what they added is moved out of the source and freed of what holds on one machine or at one time only. What a tool
+//! may do is `towpath-tool`'s matter, and so is what the consumers put back ([`towpath_tool::installed`]). The
+//! parameters are listed at [`Parameters`].
 
 pub mod cache;
 mod collect;

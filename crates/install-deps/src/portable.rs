@@ -85,24 +85,21 @@ fn walk(root: &Path) -> Result<Vec<walkdir::DirEntry>, InstallError> {
         .min_depth(1)
         .sort_by_file_name()
         .into_iter()
-        .map(|entry| {
-            entry.map_err(|error| InstallError::Tree {
-                path: error.path().unwrap_or(root).to_owned(),
-                source: error.into(),
-            })
-        })
+        .map(|entry| entry.map_err(|error| InstallError::walk(root, error)))
         .collect()
 }
 
-fn remove(path: &Path) -> Result<(), InstallError> {
+/// Removes a file, a link or a directory. Whether there was one.
+pub(crate) fn remove(path: &Path) -> Result<bool, InstallError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(path)(error)),
     }
 }
 

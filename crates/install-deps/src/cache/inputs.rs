@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::requirements;
+use crate::deciding::is_source;
 
 /// Why an output is not to be kept: the same source may come out differently tomorrow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +122,8 @@ pub(crate) fn of_arguments(
     Ok(named)
 }
 
-/// Every file and link of a tree, by its path in it, sorted. What was installed into it before is none of the source.
+/// Every file and link of a source, by its path in it, sorted.
 pub(crate) fn files(source: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let is_source = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !matches!(entry.file_name().to_str(), Some("node_modules" | ".git"))
-    };
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(source)
         .sort_by_file_name()

@@ -124,7 +124,7 @@ tool @ git+https://example.org/tool@main
 -e .
 ./lib[extra]
 wheels/greet-1.0-py3-none-any.whl
-greet @ file:///work/greet
+greet @ file:///lib/greet
 ";
         let read = read(text);
         assert_eq!(

@@ -76,44 +76,23 @@ pub(crate) async fn fetch<P>(
     let mut values = Vec::new();
     for (name, reference) in references {
         let raw = match reference {
-            Reference::Parameter(parameter) => {
-                let answer = Ssm::new(&config)
-                    .get_parameter()
-                    .name(parameter)
-                    .with_decryption(true)
-                    .send()
-                    .await;
-                match answer {
-                    Ok(answer) => answer.parameter.and_then(|parameter| parameter.value),
-                    Err(error) => {
-                        return Err(service(
-                            name,
-                            reference,
-                            aws_kind(&error),
-                            aws_cause(&error),
-                        ));
-                    }
-                }
-            }
-            Reference::Secret { id, .. } => {
-                let answer = SecretsManager::new(&config)
-                    .get_secret_value()
-                    .secret_id(id)
-                    .send()
-                    .await;
-                match answer {
-                    Ok(answer) => answer.secret_string,
-                    Err(error) => {
-                        return Err(service(
-                            name,
-                            reference,
-                            aws_kind(&error),
-                            aws_cause(&error),
-                        ));
-                    }
-                }
-            }
+            Reference::Parameter(parameter) => Ssm::new(&config)
+                .get_parameter()
+                .name(parameter)
+                .with_decryption(true)
+                .send()
+                .await
+                .map(|answer| answer.parameter.and_then(|parameter| parameter.value))
+                .map_err(|error| (aws_kind(&error), aws_cause(&error))),
+            Reference::Secret { id, .. } => SecretsManager::new(&config)
+                .get_secret_value()
+                .secret_id(id)
+                .send()
+                .await
+                .map(|answer| answer.secret_string)
+                .map_err(|error| (aws_kind(&error), aws_cause(&error))),
         };
+        let raw = raw.map_err(|(kind, cause)| service(name, reference, kind, cause))?;
         // Before anything is said of it.
         job.hide(raw.clone());
         let value = value(reference, raw).map_err(|problem| SecretError::Unfit {
