@@ -285,6 +285,19 @@ impl World {
             .expect("an answer")
     }
 
+    /// From now on a function has one event at a time, and so one process: another event waits until that has been
+    /// served to its end, which is later than the job's.
+    pub async fn one_at_a_time(&self, function: &str) {
+        let (port, root, function) = (
+            self.loopback().port(),
+            self.root.clone(),
+            function.to_owned(),
+        );
+        tokio::task::spawn_blocking(move || crate::invoke::reserve(port, root, &function, 1))
+            .await
+            .expect("an answer");
+    }
+
     /// A stack's status, and the reason for it; `None` when there is no such stack.
     pub async fn stack(&self, name: &str) -> Option<(String, String)> {
         let answer = self.cloudformation.describe_stacks().stack_name(name);

@@ -89,6 +89,7 @@ async fn wear(function: &str, kinds: &[(Pipeline, &str, &str)]) {
     let world = Setup::new(env!("CARGO_BIN_EXE_towpath-under-test"))
         .start()
         .await;
+    world.one_at_a_time(function).await;
     let mut first = None;
     let started = |world: &World| {
         let process = process(function);
