@@ -237,7 +237,10 @@ async fn attempt<A: Action>(
 
     let left = budget.hard.saturating_sub(begun.elapsed());
     let away = compute.is_some();
-    let concluded = if let Some(compute) = compute {
+    // A constant first: a function that never starts a build has no client of CodeBuild in it.
+    let concluded = if A::MOVABLE
+        && let Some(compute) = compute
+    {
         let action = InCodeBuild::<A> {
             action: PhantomData,
             compute,
@@ -263,7 +266,9 @@ async fn attempt<A: Action>(
         _ => None,
     };
     let next = report::judge(outcome, &declared, common, token, SystemTime::now());
-    if let (Next::Report(_), Some(state)) = (&next, state) {
+    if A::MOVABLE
+        && let (Next::Report(_), Some(state)) = (&next, state)
+    {
         build::stop(aws, &state).await;
     }
     match next {

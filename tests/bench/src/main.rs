@@ -4,6 +4,8 @@
 //! so that the machine's mood cancels. Nothing here is a test: nothing fails for being slow.
 
 mod artifacts;
+mod counted;
+mod deploy;
 mod figure;
 mod functions;
 mod install;
@@ -11,6 +13,7 @@ mod loopback;
 mod pipeline;
 mod programs;
 mod runtime_api;
+mod served;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,8 @@ enum What {
     Pipeline,
     /// The functions' size, start and memory against a Node.js handler with the AWS SDK
     Functions,
+    /// A deployment of ten minutes and one of 500 resources: calls, billed time and memory, against the AWS CLI
+    Deploy,
     /// The loopback's start, and what it adds to a job
     Loopback,
 }
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
             What::Install => install::measure(arguments.quick).await,
             What::Pipeline => pipeline::measure(arguments.quick),
             What::Functions => functions::measure(arguments.quick).await,
+            What::Deploy => deploy::measure(arguments.quick),
             What::Loopback => loopback::measure(arguments.quick).await,
         }
     });
