@@ -5,6 +5,7 @@
 //! given up, what it leaves behind is cleared away while the report is sent already.
 
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,13 +21,13 @@ use tracing::{Instrument, Span, field};
 use crate::action::Action;
 use crate::artifact::ArtifactLocation;
 use crate::budget::{self, Bound, Budget};
-use crate::build::{self, InCodeBuild, Means};
+use crate::build::{self, BuildError, InCodeBuild, Means};
 use crate::deliver::{ReportError, Settled, deliver};
 use crate::event::{self, Event, JobId};
 use crate::failure::{Failure, Limit, chain};
 use crate::job::{Hidden, Job, Standing, sse, store_config};
 use crate::outcome::Outcome;
-use crate::parameters::{self, Common, duration};
+use crate::parameters::{self, CodeBuild, Common, duration};
 use crate::report::{self, Next, Report};
 use crate::spill;
 use crate::token::{self, Read, Token, Written};
@@ -238,20 +239,13 @@ async fn attempt<A: Action>(
     let left = budget.hard.saturating_sub(begun.elapsed());
     let away = compute.is_some();
     // A constant first: a function that never starts a build has no client of CodeBuild in it.
-    let concluded = if A::MOVABLE
-        && let Some(compute) = compute
-    {
-        let action = InCodeBuild::<A> {
-            action: PhantomData,
-            compute,
-            user_parameters,
-            means: Means::of(|name| std::env::var(name).ok()),
-        };
-        let ended = step(Arc::new(action), job, left).await;
-        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
+    let hiding = hidden.with(secrets);
+    let concluded = if let Some(compute) = compute {
+        let ended = in_codebuild::<A>(compute, user_parameters, job, left).await;
+        conclude(A::NAME, ended, budget, &token, &hiding)
     } else {
         let ended = step(Arc::clone(action), job, left).await;
-        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
+        conclude(A::NAME, ended, budget, &token, &hiding)
     };
     let outcome = concluded.map_err(|failure| {
         if A::MOVABLE && !away {
@@ -260,16 +254,14 @@ async fn attempt<A: Action>(
             failure
         }
     })?;
-    let outcome = outcome.redacted(&hidden.with(secrets));
+    let outcome = outcome.redacted(&hiding);
     let state = match &outcome {
         Outcome::Continue { state, .. } if away => Some(state.clone()),
         _ => None,
     };
     let next = report::judge(outcome, &declared, common, token, SystemTime::now());
-    if A::MOVABLE
-        && let (Next::Report(_), Some(state)) = (&next, state)
-    {
-        build::stop(aws, &state).await;
+    if let (Next::Report(_), Some(state)) = (&next, state) {
+        call_off::<A>(aws, state).await;
     }
     match next {
         Next::Report(report) => Ok(report),
@@ -279,6 +271,37 @@ async fn attempt<A: Action>(
         }
     }
 }
+
+/// The step in CodeBuild. Whether there is one is a constant, asked outside of any future: an action that stays in its
+/// function has no client of CodeBuild linked to it.
+fn in_codebuild<A: Action>(
+    compute: CodeBuild,
+    user_parameters: String,
+    job: Job<A::Parameters>,
+    left: Duration,
+) -> Boxed<Ended<BuildError>> {
+    if !A::MOVABLE {
+        unreachable!("{} takes no `compute`", A::NAME);
+    }
+    let action = InCodeBuild::<A> {
+        action: PhantomData,
+        compute,
+        user_parameters,
+        means: Means::of(|name| std::env::var(name).ok()),
+    };
+    Box::pin(step(Arc::new(action), job, left))
+}
+
+/// Ends the build that a token's state tells of.
+fn call_off<A: Action>(aws: &SdkConfig, state: Value) -> Boxed<()> {
+    if !A::MOVABLE {
+        return Box::pin(std::future::ready(()));
+    }
+    let aws = aws.clone();
+    Box::pin(async move { build::stop(&aws, &state).await })
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What a step came to, or why it failed.
 fn conclude<E: std::error::Error + Into<Failure>>(

@@ -31,7 +31,6 @@ pub async fn run<A: Action>(action: A) -> Result<(), lambda_runtime::Error> {
     let action = Arc::new(action);
     let aws = towpath_aws::sdk_config();
     let secrets = Secrets::of_environment();
-    // A constant first: a function that never starts a build has no client of CodeBuild in it.
     if A::MOVABLE
         && let Ok(order) = std::env::var(build::ORDER)
     {
