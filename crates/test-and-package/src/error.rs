@@ -112,6 +112,22 @@ pub enum ActionError {
         /// Resource, property and path of each.
         code: Vec<String>,
     },
+    /// Its package manager would not take out what only development needs.
+    #[error("failed to leave the development dependencies of `{}` out: {}", .lock_file.display(), .source.cause())]
+    Prune {
+        /// Of the manager, in the source tree.
+        lock_file: PathBuf,
+        /// How its program ended; part of the text already.
+        source: ToolError,
+    },
+    /// Its package manager cannot take it out again.
+    #[error("`omit-dev` cannot be done for `{}`: its package manager has to install anew for that", .lock_file.display())]
+    DevelopmentStays {
+        /// Of the manager, in the source tree.
+        lock_file: PathBuf,
+        /// Those for `install-deps`.
+        arguments: &'static str,
+    },
     /// The file system failed.
     #[error("failed to {doing} {}", .path.display())]
     Io {
@@ -128,7 +144,7 @@ impl From<ActionError> for Failure {
     fn from(error: ActionError) -> Self {
         let message = match &error {
             // Its text has what there is to say of its source, whose own text has all of the output.
-            ActionError::Task { .. } => error.to_string(),
+            ActionError::Task { .. } | ActionError::Prune { .. } => error.to_string(),
             error => chain(error),
         };
         match error {
@@ -154,6 +170,15 @@ impl From<ActionError> for Failure {
                     None => message,
                 };
                 hinted(Self::job(message).with_output(source.tail()), source.hint())
+            }
+            ActionError::Prune { source, .. } => {
+                hinted(Self::job(message).with_output(source.tail()), source.hint())
+            }
+            ActionError::DevelopmentStays { arguments, .. } => {
+                Self::configuration(message).with_hint(format!(
+                    "package what another install-deps action has installed, with {arguments} and in an artifact of its \
+                     own, and leave `omit-dev` out"
+                ))
             }
             ActionError::Gate(error) => {
                 hinted(Self::job(error.in_full()), error.hint().map(str::to_owned))

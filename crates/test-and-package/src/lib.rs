@@ -15,6 +15,7 @@
 //! listed at [`Parameters`].
 
 mod error;
+mod omit_dev;
 mod package;
 mod parameters;
 mod place;
@@ -24,6 +25,8 @@ mod tasks;
 use towpath_artifact::{ArchiveError, ArtifactError, Origins, Source};
 use towpath_job::{Action, Job, JobError, Outcome, Variables};
 use towpath_tool::Workspace;
+
+use release::Build;
 
 pub use error::ActionError;
 pub use package::{Packaged, package};
@@ -76,6 +79,10 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         })?;
     let verdict = parameters.gate.judge(&tree, &project, &before)?;
 
+    if parameters.omit_dev {
+        omit_dev::prune(&tree, workspace, job.work_deadline()).await?;
+    }
+
     // All of them are looked for before the first is published.
     let mut ready = Vec::new();
     for output in &parameters.outputs {
@@ -94,7 +101,12 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         let places = (staged.as_path(), scratch.as_path());
         let packaged = package(&tree, &project, template, parameters, &store, places).await?;
         summary.extend(packaged.summary());
-        let id = release::record(&packaged, parameters, &figures, &store, places).await?;
+        let build = Build {
+            parameters,
+            figures: &figures,
+            tools: release::tools(&project, workspace, job.work_deadline()).await,
+        };
+        let id = release::record(&packaged, build, &store, places).await?;
         insert(&mut variables, "ReleaseId", id.to_string());
         ready.push((artifact, staged));
     }

@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use towpath_artifact::{Deposited, Encryption, Source, Store};
-use towpath_release::{Artifact, File, Identity};
+use sha2::{Digest, Sha256};
+use towpath_artifact::{ArtifactError, Deposited, Encryption, Listing, Source, Store};
+use towpath_release::{Artifact, BUCKET, Contents, File, Identity, Object};
 use towpath_template::package::{CodeKind, LocalCode, S3Object, plan};
 
 use crate::error::ActionError;
@@ -27,6 +28,12 @@ pub struct Packaged {
     pub is_built: bool,
     /// What the release consists of.
     pub identity: Identity,
+    /// What is in its archives.
+    pub contents: Contents,
+    /// The packaged template as it is.
+    pub template: File,
+    /// Where what it names lies.
+    pub stored: Vec<Object>,
     /// The release bucket, if there is one.
     pub bucket: Option<String>,
 }
@@ -88,10 +95,12 @@ pub async fn package(
         scratch,
         deposited: BTreeMap::new(),
         artifacts: Vec::new(),
+        stored: Vec::new(),
+        contents: Contents::default(),
         within: Vec::new(),
     };
     let text = packing.template(built.unwrap_or(found)).await?;
-    stage(staged, &template.path, text.as_bytes())?;
+    stage(staged, &template.path, text.here.as_bytes())?;
     let beside = path.parent().unwrap_or(project);
     let mut configuration = Vec::new();
     for (relative, content) in configurations(tree, beside, &template.path)? {
@@ -100,17 +109,43 @@ pub async fn package(
     }
     let identity = Identity::new(
         parameters.origin.clone(),
-        File::of(template.path.display().to_string(), text.as_bytes()),
+        File::of(
+            template.path.display().to_string(),
+            text.anywhere.as_bytes(),
+        ),
         configuration,
         packing.artifacts,
     );
     Ok(Packaged {
         objects: packing.deposited.len(),
-        uploaded: packing.deposited.values().filter(|it| it.uploaded).count(),
+        uploaded: packing
+            .deposited
+            .values()
+            .filter(|it| it.stored.uploaded)
+            .count(),
         is_built,
         identity,
+        contents: packing.contents,
+        template: File::of(template.path.display().to_string(), text.here.as_bytes()),
+        stored: packing.stored,
         bucket: packing.bucket,
     })
+}
+
+/// A packaged template's text.
+struct Text {
+    /// For the release bucket that there is.
+    here: String,
+    /// For none: what the release's id depends on.
+    anywhere: String,
+}
+
+/// Something local that is in the release bucket now.
+#[derive(Clone)]
+struct Known {
+    stored: Deposited,
+    /// Digest and size of what it is in every bucket.
+    content: (String, u64),
 }
 
 /// What the templates of one application share.
@@ -122,16 +157,19 @@ struct Packaging<'a> {
     store: &'a Store,
     scratch: &'a Path,
     /// Each path and kind once, whoever names it.
-    deposited: BTreeMap<(PathBuf, bool), Deposited>,
+    deposited: BTreeMap<(PathBuf, bool), Known>,
     /// Each place that names one of them.
     artifacts: Vec<Artifact>,
+    /// The same places, and where it lies.
+    stored: Vec<Object>,
+    contents: Contents,
     /// The templates that are being packaged, outermost first.
     within: Vec<PathBuf>,
 }
 
 impl Packaging<'_> {
     /// The text of a template when all that it names is in the release bucket.
-    async fn template(&mut self, path: PathBuf) -> Result<String, ActionError> {
+    async fn template(&mut self, path: PathBuf) -> Result<Text, ActionError> {
         if let Some(start) = self.within.iter().position(|it| *it == path) {
             let mut chain: Vec<PathBuf> = self.within[start..].to_vec();
             chain.push(path);
@@ -150,7 +188,11 @@ impl Packaging<'_> {
             source,
         })?;
         if plan.artifacts.is_empty() {
-            return Ok(plan.rewrite(|_| unreachable!("there is nothing local")));
+            let here = plan.rewrite(|_| unreachable!("there is nothing local"));
+            return Ok(Text {
+                anywhere: here.clone(),
+                here,
+            });
         }
         let Some(bucket) = self.bucket.clone() else {
             return Err(ActionError::NoReleaseBucket {
@@ -166,31 +208,53 @@ impl Packaging<'_> {
         };
         let shown = self.shown(&path);
         self.within.push(path);
-        let mut objects = BTreeMap::new();
+        let (mut here, mut anywhere) = (BTreeMap::new(), BTreeMap::new());
         for code in &plan.artifacts {
-            let stored = self.deposit(code, &bucket).await?;
+            let Known { stored, content } = self.deposit(code, &bucket).await?;
+            let (sha256, bytes) = content;
+            anywhere.insert(
+                code.place.clone(),
+                S3Object {
+                    bucket: BUCKET.to_owned(),
+                    key: sha256.clone(),
+                    version: None,
+                    region: None,
+                },
+            );
+            here.insert(
+                code.place.clone(),
+                S3Object {
+                    bucket: bucket.clone(),
+                    key: stored.key.clone(),
+                    // The key says what the content is; a version would say when it was first seen.
+                    version: None,
+                    region: self.store.region(),
+                },
+            );
             self.artifacts.push(Artifact {
                 template: shown.clone(),
                 place: code.place.join("."),
-                key: stored.key.clone(),
+                sha256,
+                bytes,
+            });
+            self.stored.push(Object {
+                template: shown.clone(),
+                place: code.place.join("."),
+                key: stored.key,
+                version: stored.version,
                 sha256: stored.sha256,
                 bytes: stored.bytes,
             });
-            let object = S3Object {
-                bucket: bucket.clone(),
-                key: stored.key,
-                // The key says what the content is; a version would say when it was first seen.
-                version: None,
-                region: self.store.region(),
-            };
-            objects.insert(code.place.clone(), object);
         }
         self.within.pop();
-        Ok(plan.rewrite(|code| objects[&code.place].clone()))
+        Ok(Text {
+            here: plan.rewrite(|code| here[&code.place].clone()),
+            anywhere: plan.rewrite(|code| anywhere[&code.place].clone()),
+        })
     }
 
     /// Stores a piece of local code, if that was not done already.
-    async fn deposit(&mut self, code: &LocalCode, bucket: &str) -> Result<Deposited, ActionError> {
+    async fn deposit(&mut self, code: &LocalCode, bucket: &str) -> Result<Known, ActionError> {
         let found = place::within(self.tree, &code.path)?.ok_or_else(|| ActionError::Io {
             doing: "read",
             path: code.path.clone(),
@@ -202,6 +266,7 @@ impl Packaging<'_> {
         }
         let path = &known.0;
         let nested;
+        let mut content = None;
         let source = match code.kind {
             CodeKind::Zip if path.is_dir() => Source::Directory(path),
             CodeKind::Zip => Source::File(path),
@@ -209,7 +274,9 @@ impl Packaging<'_> {
             CodeKind::Template => {
                 let text = Box::pin(self.template(path.clone())).await?;
                 let name = format!("{}.template", self.deposited.len());
-                stage(self.scratch, Path::new(&name), text.as_bytes())?;
+                stage(self.scratch, Path::new(&name), text.here.as_bytes())?;
+                let anywhere = File::of("", text.anywhere.as_bytes());
+                content = Some((anywhere.sha256, anywhere.bytes));
                 nested = self.scratch.join(name);
                 Source::Verbatim(&nested)
             }
@@ -224,6 +291,15 @@ impl Packaging<'_> {
             uploaded = stored.uploaded,
             "code is in the release bucket"
         );
+        // An archive that somebody else has packed is stored as it is, and not looked into.
+        let packed = code.kind == CodeKind::Zip
+            && (path.is_dir() || path.extension().is_none_or(|extension| extension != "zip"));
+        if packed && !self.contents.archives.contains_key(&stored.sha256) {
+            let files = contents(path)?;
+            self.contents.archives.insert(stored.sha256.clone(), files);
+        }
+        let content = content.unwrap_or_else(|| (stored.sha256.clone(), stored.bytes));
+        let stored = Known { stored, content };
         self.deposited.insert(known, stored.clone());
         Ok(stored)
     }
@@ -237,6 +313,36 @@ impl Packaging<'_> {
         let relative = roots.iter().find_map(|root| path.strip_prefix(root).ok());
         relative.unwrap_or(path).display().to_string()
     }
+}
+
+/// The files that a directory's archive has, or the only one.
+fn contents(path: &Path) -> Result<Vec<File>, ActionError> {
+    let listing = if path.is_dir() {
+        Listing::of_directory(path)
+    } else {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Listing::of_file(path, &name)
+    }
+    .map_err(ArtifactError::Archive)?;
+    listing
+        .names()
+        .filter_map(|(name, at)| Some((name, at?)))
+        .map(|(name, at)| {
+            let failed = |source| ActionError::Io {
+                doing: "read",
+                path: at.clone(),
+                source,
+            };
+            let mut digest = Sha256::new();
+            let mut file = fs::File::open(&at).map_err(failed)?;
+            let bytes = io::copy(&mut file, &mut digest).map_err(failed)?;
+            Ok(File {
+                path: name.to_owned(),
+                sha256: hex::encode(digest.finalize()),
+                bytes,
+            })
+        })
+        .collect()
 }
 
 /// The JSON files of the directories of configurations beside the template, by their path in the
@@ -308,6 +414,9 @@ mod tests {
                     Vec::new(),
                     Vec::new(),
                 ),
+                contents: Contents::default(),
+                template: File::of("a.yaml", b""),
+                stored: Vec::new(),
                 bucket: None,
             };
             assert_eq!(packaged.summary(), expected);

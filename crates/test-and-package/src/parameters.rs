@@ -7,7 +7,7 @@ use towpath_release::Origin;
 use towpath_report::{Gate, Pattern};
 use towpath_tool::task::RUNNERS;
 
-use crate::release::DOCUMENT;
+use crate::release::{CONTENTS, DOCUMENT};
 
 /// What `UserParameters` say. Paths are relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct Parameters {
     pub release: Release,
     /// `repository` and `commit`: what the release is made of. Blank is not known.
     pub origin: Origin,
+    /// `execution`: the pipeline execution that makes it. Blank is not known.
+    pub execution: Option<String>,
+    /// `omit-dev`: whether what only development needs is removed before anything is packaged.
+    pub omit_dev: bool,
 }
 
 /// What is to be run.
@@ -79,11 +83,10 @@ impl Default for Release {
 
 const PATTERNS: &str =
     "a list of patterns of paths inside the source, relative to `dir`, such as `reports/*.xml`";
-const TEMPLATE: &str =
-    "a path inside the source, relative to `dir`; `release.json` is the release's own file";
+const TEMPLATE: &str = "a path inside the source, relative to `dir`; `release.json` and `contents.json` are the release's own files";
 const INSIDE: &str = "a path inside the source, relative to `dir`";
 /// An output artifact of such a name could not be told from the parameter.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "compute",
     "project",
     "task",
@@ -98,6 +101,8 @@ const KEYS: [&str; 16] = [
     "release-prefix",
     "repository",
     "commit",
+    "execution",
+    "omit-dev",
     "timeout",
     "attempts",
 ];
@@ -117,6 +122,8 @@ impl FromQuery for Parameters {
             repository: query.take_filled("repository"),
             commit: query.take_filled("commit"),
         };
+        let execution = query.take_filled("execution");
+        let omit_dev = query.take_choice("omit-dev", &[("true", true), ("false", false)])?;
         let (assigned, unassigned) = assign(query, outputs)?;
 
         let work = work(tasks.as_deref(), command, runner)?;
@@ -151,6 +158,8 @@ impl FromQuery for Parameters {
                 prefix: prefix.unwrap_or_else(|| Release::default().prefix),
             },
             origin,
+            execution,
+            omit_dev: omit_dev.unwrap_or(false),
         })
     }
 }
@@ -271,7 +280,8 @@ fn inside(value: &str) -> Option<PathBuf> {
 
 /// A file, and not the one that is written beside it.
 fn template_inside(value: &str) -> Option<PathBuf> {
-    inside(value).filter(|path| !path.as_os_str().is_empty() && path != Path::new(DOCUMENT))
+    let own = [DOCUMENT, CONTENTS].map(Path::new);
+    inside(value).filter(|path| !path.as_os_str().is_empty() && !own.contains(&path.as_path()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The release is written down: beside the packaged template, and in the release bucket for good.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
-use towpath_artifact::{Encryption, Source, Store};
+use towpath_artifact::{Encryption, Location, Source, Store};
 use towpath_release::{Made, Release, ReleaseId};
+use towpath_tool::{Command, Limits, Workspace, run};
 
 use crate::error::ActionError;
 use crate::package::{Packaged, stage};
@@ -12,25 +15,39 @@ use crate::parameters::{Parameters, Work};
 /// The document's path in the output artifact.
 pub(crate) const DOCUMENT: &str = "release.json";
 
+/// Beside it: the files in the release's archives.
+pub(crate) const CONTENTS: &str = "contents.json";
+
 /// In front of the ids in the release bucket.
 const PREFIX: &str = "releases";
+
+/// What a build was: for the document.
+pub(crate) struct Build<'a> {
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) figures: &'a [(&'static str, String)],
+    pub(crate) tools: BTreeMap<String, String>,
+}
 
 /// Writes the release's document to `staged`, and its identity to the release bucket, under its
 /// id. That is the digest of what is stored, so an object there never becomes another one.
 pub(crate) async fn record(
     packaged: &Packaged,
-    parameters: &Parameters,
-    figures: &[(&'static str, String)],
+    build: Build<'_>,
     store: &Store,
     (staged, scratch): (&Path, &Path),
 ) -> Result<ReleaseId, ActionError> {
-    let figures = figures
+    let figures = build
+        .figures
         .iter()
         .map(|(name, figure)| ((*name).to_owned(), figure.clone()));
     let made = Made {
         by: concat!("towpath ", env!("CARGO_PKG_VERSION")).to_owned(),
+        execution: build.parameters.execution.clone(),
         bucket: packaged.bucket.clone(),
-        tasks: match &parameters.work {
+        template: Some(packaged.template.clone()),
+        objects: packaged.stored.clone(),
+        tools: build.tools,
+        tasks: match &build.parameters.work {
             Work::Tasks { names, .. } => names.clone(),
             // Its text may be long, and is in the pipeline's definition.
             Work::Command(_) => vec!["command".to_owned()],
@@ -40,17 +57,73 @@ pub(crate) async fn record(
     let identity = &packaged.identity;
     let release = Release::new(identity.clone(), made);
     stage(staged, Path::new(DOCUMENT), release.text().as_bytes())?;
-    if let Some(bucket) = &packaged.bucket {
-        stage(scratch, Path::new(DOCUMENT), &identity.canonical())?;
-        let identity = scratch.join(DOCUMENT);
-        let source = Source::Verbatim(&identity);
-        let encryption = Encryption::Bucket;
-        let stored = store.deposit(source, bucket, PREFIX, &encryption).await?;
-        tracing::info!(
-            key = stored.key,
-            uploaded = stored.uploaded,
-            "the release is in the release bucket"
-        );
+    let contents = packaged.contents.text();
+    stage(staged, Path::new(CONTENTS), contents.as_bytes())?;
+    let Some(bucket) = &packaged.bucket else {
+        return Ok(release.id);
+    };
+    let encryption = Encryption::Bucket;
+    // A convenience of whoever compares, so that it fails nothing; and there before what it belongs to.
+    let key = format!("{PREFIX}/{}.contents.json", release.id);
+    let location = Location { bucket, key: &key };
+    if store.look(location).await.is_err() {
+        let source = scratch.join(CONTENTS);
+        stage(scratch, Path::new(CONTENTS), contents.as_bytes())?;
+        let stored = store.publish(Source::Verbatim(&source), location, &encryption);
+        if let Err(error) = stored.await {
+            tracing::warn!(key, %error, "the files of the release's archives are not recorded");
+        }
     }
+    stage(scratch, Path::new(DOCUMENT), &identity.canonical())?;
+    let identity = scratch.join(DOCUMENT);
+    let source = Source::Verbatim(&identity);
+    let stored = store.deposit(source, bucket, PREFIX, &encryption).await?;
+    tracing::info!(
+        key = stored.key,
+        uploaded = stored.uploaded,
+        "the release is in the release bucket"
+    );
     Ok(release.id)
+}
+
+/// The tools that may have been at work, by files beside which they are used.
+const TOOLS: [(&str, &str, &[&str]); 13] = [
+    ("package.json", "node", &["--version"]),
+    ("package-lock.json", "npm", &["--version"]),
+    ("npm-shrinkwrap.json", "npm", &["--version"]),
+    ("yarn.lock", "yarn", &["--version"]),
+    ("pnpm-lock.yaml", "pnpm", &["--version"]),
+    ("pyproject.toml", "python3", &["--version"]),
+    ("requirements.txt", "python3", &["--version"]),
+    ("uv.lock", "uv", &["--version"]),
+    ("poetry.lock", "poetry", &["--version"]),
+    ("Cargo.toml", "cargo", &["--version"]),
+    ("go.mod", "go", &["version"]),
+    ("pom.xml", "mvn", &["--version"]),
+    ("pom.xml", "java", &["--version"]),
+];
+
+/// The versions of the tools that the project's files speak of. One that does not answer is left out: whether it is
+/// needed is for the tasks to say.
+pub(crate) async fn tools(
+    project: &Path,
+    workspace: &Workspace,
+    deadline: Instant,
+) -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::new();
+    for (file, program, arguments) in TOOLS {
+        if versions.contains_key(program) || !project.join(file).is_file() {
+            continue;
+        }
+        let command = Command::new(program, project).args(arguments.iter().copied());
+        match run(&command, workspace, &Limits::until(deadline)).await {
+            Ok(finished) => {
+                let line = finished.tail.lines().find(|line| !line.trim().is_empty());
+                let version = line.unwrap_or_default().trim().to_owned();
+                versions.insert(program.to_owned(), version);
+            }
+            Err(error) => tracing::debug!(program, %error, "no version"),
+        }
+    }
+    versions
 }

@@ -105,6 +105,18 @@ impl Listing {
         self.items.len() as u64
     }
 
+    /// The entries' names, in their order, and for a file on the disk where it is.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Option<PathBuf>)> {
+        self.items.iter().map(|item| {
+            let file = match &item.what {
+                What::File { at: Some(at), .. } => Some(at.clone()),
+                What::File { at: None, .. } => self.root.as_ref().map(|root| root.join(&item.name)),
+                What::Bytes(_) | What::Link(_) | What::EmptyDirectory => None,
+            };
+            (item.name.as_str(), file)
+        })
+    }
+
     /// What an item is called in messages.
     pub(crate) fn shown(&self, item: &Item) -> PathBuf {
         match (&item.what, &self.root) {

@@ -38,7 +38,7 @@ pub use origins::Origins;
 pub use put::{Deposited, Published, Source};
 pub use settings::Settings;
 pub use store::{Encryption, Location};
-pub use towpath_archive::{ArchiveError, Content, Limits, Refusal, Tree};
+pub use towpath_archive::{ArchiveError, Content, Limits, Listing, Refusal, Tree};
 
 /// S3, and how much of this machine may be used to move objects from and to it.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! What a release is: what was packaged to be deployed together, under a name that follows from it.
 //!
 //! An [`Identity`] lists what is deployed and where it comes from, by digest. The release's id is
-//! the SHA-256 of its canonical JSON (RFC 8785), so that two builds of one commit for one release
-//! bucket have one id, unless they differ. A [`Release`] is the document beside the packaged template: the identity,
-//! its id, and what is known of how it was [`Made`], which is not part of the id. [`diff`] says
-//! what differs between two. Pure: nothing is read or written here.
+//! the SHA-256 of its canonical JSON (RFC 8785), so that two builds of one commit have one id, whatever
+//! the bucket, unless they differ. A [`Release`] is the document beside the packaged template: the identity,
+//! its id, and how it was [`Made`] and where it lies, which is not part of the id. [`Contents`] list the
+//! files in its archives. [`diff`] says what differs between two. Pure: nothing is read or written here.
 
+mod contents;
 mod diff;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Serializer, Value};
 use sha2::{Digest, Sha256};
 
-pub use diff::{Difference, diff};
+pub use contents::Contents;
+pub use diff::{Difference, Known, diff};
 
 /// The schema of the documents that are written here.
-pub const SCHEMA: &str = "towpath.release/1";
+pub const SCHEMA: &str = "towpath.release/2";
 
 /// Why a text is no release.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +30,12 @@ pub enum ReleaseError {
     #[error("it is not a release's document")]
     Shape(#[source] serde_json::Error),
     /// Written by another version of Towpath, or something else altogether.
-    #[error("its schema is `{found}`, and not `{SCHEMA}`")]
+    #[error("its schema is `{found}`, and not `{known}`")]
     Schema {
         /// What it says.
         found: String,
+        /// What can be read.
+        known: &'static str,
     },
     /// It was changed after it had been written.
     #[error("it says that its id is {stated}, but what it lists has the id {computed}")]
@@ -68,7 +72,7 @@ pub struct Identity {
     schema: String,
     /// Where it comes from, as far as that is known.
     pub source: Origin,
-    /// The packaged template.
+    /// The packaged template, as it would be without a bucket: see [`Artifact`].
     pub template: File,
     /// The configurations beside the template, by path.
     pub configuration: Vec<File>,
@@ -111,7 +115,9 @@ impl File {
     }
 }
 
-/// An object in the release bucket that a template refers to.
+/// Something packaged that a template refers to. A template that was packaged names a bucket, and has other bytes in
+/// another one; what counts here, of nested templates too, is its text with [`BUCKET`] in that place, and keys that are
+/// digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
@@ -119,11 +125,30 @@ pub struct Artifact {
     pub template: String,
     /// Where the template does, such as `Resources.Api.Properties.DefinitionUri`.
     pub place: String,
-    /// Its key in the release bucket.
-    pub key: String,
     /// In lower-case hexadecimal.
     pub sha256: String,
     /// Its size.
+    pub bytes: u64,
+}
+
+/// Stands for the release bucket in a template that a digest is taken of. No bucket can have this name.
+pub const BUCKET: &str = "RELEASE_BUCKET";
+
+/// Where an artifact lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// That of the [`Artifact`].
+    pub template: String,
+    /// That of the [`Artifact`].
+    pub place: String,
+    /// Its key in the release bucket.
+    pub key: String,
+    /// Its version, if it was stored by this build in a versioned bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Of the object, in lower-case hexadecimal.
+    pub sha256: String,
+    /// The object's size.
     pub bytes: u64,
 }
 
@@ -160,8 +185,8 @@ impl Identity {
         ReleaseId(hex::encode(Sha256::digest(self.canonical())))
     }
 
-    /// Reads a [`Release`], whose id has to be that of its content, or an identity alone.
-    pub fn read(json: &[u8]) -> Result<Self, ReleaseError> {
+    /// Reads a [`Release`], whose id has to be that of its content, or an identity alone, which says nothing of its making.
+    pub fn read(json: &[u8]) -> Result<(Self, Option<Made>), ReleaseError> {
         let value: Value = serde_json::from_slice(json).map_err(ReleaseError::Shape)?;
         let identity = value.get("identity").unwrap_or(&value);
         // Before all else: another schema has other fields.
@@ -170,9 +195,11 @@ impl Identity {
         {
             return Err(ReleaseError::Schema {
                 found: found.to_owned(),
+                known: SCHEMA,
             });
         }
         let identity = Self::deserialize(identity).map_err(ReleaseError::Shape)?;
+        let mut made = None;
         if value.get("identity").is_some() {
             let release = Release::deserialize(&value).map_err(ReleaseError::Shape)?;
             let computed = identity.id();
@@ -182,8 +209,9 @@ impl Identity {
                     computed,
                 });
             }
+            made = Some(release.made);
         }
-        Ok(identity)
+        Ok((identity, made))
     }
 }
 
@@ -192,9 +220,21 @@ impl Identity {
 pub struct Made {
     /// The program and its version.
     pub by: String,
+    /// The pipeline execution that made it, if it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
     /// The release bucket, if there was one: where the artifacts and the identity lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
+    /// The packaged template as it is in the output artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<File>,
+    /// Where the artifacts lie, in their order.
+    #[serde(default)]
+    pub objects: Vec<Object>,
+    /// The versions of the tools that were at work, by name.
+    #[serde(default)]
+    pub tools: BTreeMap<String, String>,
     /// The tasks that have passed, in order.
     pub tasks: Vec<String>,
     /// What reports of tests and coverage came to, by the names of the action's variables.

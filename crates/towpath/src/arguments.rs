@@ -37,15 +37,27 @@ pub(crate) enum Command {
 pub(crate) enum Release {
     /// Say what differs between two releases
     ///
-    /// Each is a file: the `release.json` of an output artifact, or a `releases/ID.json` from the
-    /// release bucket.
+    /// In which files, and why, as far as it is recorded. Each release is a file, such as the `release.json` of an
+    /// output artifact with `contents.json` beside it; an address `s3://BUCKET/releases/ID.json`; or an id, with
+    /// `--bucket`.
     ///
     /// Exit codes: 0 they are the same, 1 they differ, 2 one of them cannot be read.
     Diff {
-        /// The first release's file
-        first: PathBuf,
-        /// The second release's file
-        second: PathBuf,
+        /// The first release
+        first: String,
+        /// The second release
+        second: String,
+        /// The release bucket that ids are looked up in
+        #[arg(long)]
+        bucket: Option<String>,
+    },
+    /// Show what a release consists of
+    Show {
+        /// The release: a file, an address or an id, as for `diff`
+        release: String,
+        /// The release bucket that an id is looked up in
+        #[arg(long)]
+        bucket: Option<String>,
     },
 }
 

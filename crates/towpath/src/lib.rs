@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Run(arguments) => runtime.block_on(run::main(arguments)),
         Command::Loopback(arguments) => runtime.block_on(loopback::main(arguments)),
-        Command::Release(arguments) => release::main(&arguments),
+        Command::Release(arguments) => runtime.block_on(release::main(&arguments)),
     };
     runtime.shutdown_background();
     match ended {

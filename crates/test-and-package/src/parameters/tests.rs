@@ -45,6 +45,8 @@ fn of(work: Work) -> Parameters {
         template: None,
         release: Release::default(),
         origin: Origin::default(),
+        execution: None,
+        omit_dev: false,
     }
 }
 
@@ -169,7 +171,7 @@ fn what_cannot_be_meant_is_refused_by_name() {
         (
             "task=a&template=./release.json",
             &["Out"],
-            "`release.json` is the release's own file",
+            "`release.json` and `contents.json` are the release's own files",
         ),
         (
             "task=a&Env.1X=2",

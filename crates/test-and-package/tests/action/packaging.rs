@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use towpath_release::{File, Identity, Origin, diff};
+use towpath_release::{Contents, File, Identity, Known, Origin, diff};
 
 use super::server::{Answer, Server};
 use super::{MAKEFILE, Pipeline, failure, summary, unzipped};
@@ -62,7 +62,7 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
     );
     let (stored, releases) = pipeline.deposited();
     assert_eq!(stored.len(), 2, "one for each path, not for each resource");
-    assert_eq!(releases.len(), 1);
+    assert_eq!(releases.len(), 2, "the release, and what its archives hold");
     let (names, _) = unzipped(
         &stored
             .iter()
@@ -88,6 +88,7 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
     assert_eq!(
         names,
         [
+            "contents.json",
             "infra/app.yaml",
             "infra/config/prod.json",
             "infra/environments/dev.json",
@@ -114,7 +115,7 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
     );
     assert_eq!(
         pipeline.puts("releases").len(),
-        3,
+        4,
         "nothing is uploaded again"
     );
     assert_eq!(pipeline.server.object("/artifacts/out/Package"), first);
@@ -294,50 +295,69 @@ async fn what_sam_build_has_left_is_packaged() {
     assert_eq!(unzipped(&stored[0].body).0, ["a.js"]);
     assert_eq!(
         pipeline.output("Package").unwrap().0,
-        ["release.json", "template.yaml"]
+        ["contents.json", "release.json", "template.yaml"]
     );
 }
 
 #[tokio::test]
 async fn a_release_is_known_by_what_it_consists_of() {
-    let parameters = "command=true&template=infra/app.yaml&release-bucket=releases\
-                      &repository=owner/app&commit=c0ffee";
-    let release = async |code: &str| {
+    let release = async |code: &str, bucket: &str| {
         let mut files = application();
         files.push(("dist/app.js", code));
         let pipeline = Pipeline::of(&files, &["Package"]);
-        let report = pipeline.run(parameters).await;
+        let parameters = format!(
+            "command=true&template=infra/app.yaml&release-bucket={bucket}\
+             &repository=owner/app&commit=c0ffee&execution=e-1"
+        );
+        let report = pipeline.run(&parameters).await;
         summary(&report);
         let id = report.1["outputVariables"]["ReleaseId"].clone();
         let id = id.as_str().expect("the release has an id").to_owned();
-        let (_, stored) = pipeline.deposited();
-        assert_eq!(stored.len(), 1);
-        let (target, identity) = (&stored[0].target, stored[0].body.clone());
-        assert!(
-            target.starts_with(&format!("/releases/releases/{id}.json")),
-            "{target}"
-        );
+        let object = |key: &str| pipeline.server.object(&format!("/{bucket}/{key}"));
+        let identity = object(&format!("releases/{id}.json")).expect("the identity is stored");
         assert_eq!(hex(&identity), id, "the id is the digest of what is stored");
         let (_, package) = pipeline.output("Package").unwrap();
         let document = std::fs::read(package.path().join("release.json")).unwrap();
-        let read = Identity::read(&document).unwrap();
-        assert_eq!(read, Identity::read(&identity).unwrap());
+        let (read, made) = Identity::read(&document).unwrap();
+        assert_eq!(read, Identity::read(&identity).unwrap().0);
         // What the document lists is what is there.
-        for file in read.configuration.iter().chain([&read.template]) {
+        let made = made.expect("the document says how");
+        let template = made.template.expect("the template");
+        for file in read.configuration.iter().chain([&template]) {
             let content = std::fs::read(package.path().join(&file.path)).unwrap();
             assert_eq!(*file, File::of(&file.path, &content));
         }
-        for artifact in &read.artifacts {
-            let object = pipeline
-                .server
-                .object(&format!("/releases/{}", artifact.key));
-            let object = object.unwrap_or_else(|| panic!("{artifact:?}"));
-            assert_eq!(artifact.sha256, hex(&object), "{artifact:?}");
-            assert_eq!(artifact.bytes, object.len() as u64, "{artifact:?}");
+        assert_eq!(made.objects.len(), read.artifacts.len());
+        for stored in &made.objects {
+            let object = object(&stored.key).unwrap_or_else(|| panic!("{stored:?}"));
+            assert_eq!(stored.sha256, hex(&object), "{stored:?}");
+            assert_eq!(stored.bytes, object.len() as u64, "{stored:?}");
         }
-        (id, read)
+        assert_eq!(made.execution.as_deref(), Some("e-1"));
+        // What is recorded of the archives is what is in them, here and in the bucket.
+        let contents = std::fs::read(package.path().join("contents.json")).unwrap();
+        let recorded = object(&format!("releases/{id}.contents.json"));
+        assert_eq!(recorded.as_deref(), Some(contents.as_slice()));
+        let contents = Contents::read(&contents).unwrap();
+        assert!(!contents.archives.is_empty());
+        for (sha256, files) in &contents.archives {
+            let archive = made.objects.iter().find(|it| it.sha256 == *sha256).unwrap();
+            let (names, tree) = unzipped(&object(&archive.key).unwrap());
+            let listed: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+            assert_eq!(listed, names);
+            for file in files {
+                let content = std::fs::read(tree.path().join(&file.path)).unwrap();
+                assert_eq!(*file, File::of(&file.path, &content));
+            }
+        }
+        let known = Known {
+            identity: read.clone(),
+            made: None,
+            contents: Some(contents),
+        };
+        (id, read, known)
     };
-    let (first, lists) = release("exports.handler = 1").await;
+    let (first, lists, known) = release("exports.handler = 1", "releases").await;
     assert_eq!(lists.source.commit.as_deref(), Some("c0ffee"));
     assert_eq!(lists.source.repository.as_deref(), Some("owner/app"));
     let places: Vec<&str> = lists.artifacts.iter().map(|it| it.place.as_str()).collect();
@@ -349,20 +369,31 @@ async fn a_release_is_known_by_what_it_consists_of() {
             "Resources.Two.Properties.CodeUri"
         ]
     );
-    let (again, _) = release("exports.handler = 1").await;
-    assert_eq!(again, first, "the same tree is the same release");
-    let (other, changed) = release("exports.handler = 2").await;
+    for bucket in ["releases", "another-bucket"] {
+        let (again, ..) = release("exports.handler = 1", bucket).await;
+        assert_eq!(again, first, "the same tree is the same release: {bucket}");
+    }
+    let (other, _, changed) = release("exports.handler = 2", "releases").await;
     assert_ne!(other, first);
-    let differences = diff(&lists, &changed);
-    let told: Vec<&str> = differences.iter().map(|it| it.part.as_str()).collect();
+    let differences = diff(&known, &changed);
+    let told: Vec<&str> = differences
+        .iter()
+        .map(|it| {
+            it.part
+                .split_once(": ")
+                .map_or(it.part.as_str(), |(part, _)| part)
+        })
+        .collect();
     assert_eq!(
         told,
         [
             "template `infra/app.yaml`",
             "artifact `Resources.One.Properties.CodeUri` of `infra/app.yaml`",
             "artifact `Resources.Two.Properties.CodeUri` of `infra/app.yaml`",
+            "why",
         ]
     );
+    assert_eq!(differences[1].details, ["changed: app.js"]);
 }
 
 #[tokio::test]
@@ -374,9 +405,9 @@ async fn a_release_without_a_bucket_or_a_known_source_lacks_only_these() {
         .await;
     summary(&report);
     let (names, package) = pipeline.output("Package").unwrap();
-    assert_eq!(names, ["a.yaml", "release.json"]);
+    assert_eq!(names, ["a.yaml", "contents.json", "release.json"]);
     let document = std::fs::read(package.path().join("release.json")).unwrap();
-    let identity = Identity::read(&document).unwrap();
+    let (identity, _) = Identity::read(&document).unwrap();
     assert_eq!(identity.source, Origin::default());
     assert_eq!(
         report.1["outputVariables"]["ReleaseId"],
@@ -385,6 +416,72 @@ async fn a_release_without_a_bucket_or_a_known_source_lacks_only_these() {
     let document: Value = serde_json::from_slice(&document).unwrap();
     assert_eq!(document["made"]["tasks"], json!(["command"]));
     assert_eq!(document["made"].get("bucket"), None);
+}
+
+#[tokio::test]
+async fn development_dependencies_are_there_for_the_tasks_and_not_in_what_is_packaged() {
+    let files = [
+        (
+            "package.json",
+            r#"{"name": "app", "version": "1.0.0", "dependencies": {"kept": "file:kept"}, "devDependencies": {"gone": "file:gone"}}"#,
+        ),
+        (
+            "kept/package.json",
+            r#"{"name": "kept", "version": "1.0.0"}"#,
+        ),
+        ("kept/index.js", ""),
+        (
+            "gone/package.json",
+            r#"{"name": "gone", "version": "1.0.0"}"#,
+        ),
+        ("gone/index.js", ""),
+        (".npmrc", "install-links=true\noffline=true\n"),
+    ];
+    let install = "npm install --no-audit --no-fund --silent \
+                   %26%26 node -e \"require('gone'); require('kept')\"";
+    for (omit, expected) in [
+        ("true", &["kept/index.js", "kept/package.json"][..]),
+        (
+            "false",
+            &[
+                "gone/index.js",
+                "gone/package.json",
+                "kept/index.js",
+                "kept/package.json",
+            ],
+        ),
+    ] {
+        let pipeline = Pipeline::of(&files, &["Modules"]);
+        let report = pipeline
+            .run(&format!(
+                "command={install}&Modules=node_modules&omit-dev={omit}"
+            ))
+            .await;
+        summary(&report);
+        let (names, _) = pipeline.output("Modules").unwrap();
+        let names: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .filter(|it| !it.starts_with('.'))
+            .collect();
+        assert_eq!(names, expected, "omit-dev={omit}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_left_out_afterwards_is_said() {
+    let files = [("yarn.lock", ""), ("node_modules/a/index.js", "")];
+    let pipeline = Pipeline::of(&files, &["Modules"]);
+    let report = pipeline
+        .run("command=true&Modules=node_modules&omit-dev=true")
+        .await;
+    let (kind, message) = failure(&report);
+    assert_eq!(kind, "ConfigurationError");
+    assert!(
+        message.starts_with("`omit-dev` cannot be done for `yarn.lock`"),
+        "{message}"
+    );
+    assert!(message.contains("args=--production"), "{message}");
 }
 
 fn hex(bytes: &[u8]) -> String {

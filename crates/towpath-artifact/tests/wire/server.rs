@@ -342,7 +342,8 @@ impl State {
                 "At least one of the pre-conditions you specified did not hold",
             );
         }
-        let mut headers: Vec<(&str, String)> = vec![("etag", etag)];
+        let mut headers: Vec<(&str, String)> =
+            vec![("etag", etag), ("x-amz-version-id", "v1".into())];
         for (name, value) in &object.metadata {
             headers.push((name, value.clone()));
         }
