@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use towpath_loopback::{Cut, FaultKind, FaultRule, FaultWhen};
 use towpath_tests::{Action, Setup, Tree, World};
 
-const PROJECT: &str = "arn:aws:codebuild:us-east-1:000000000000:project/big";
+const PROJECTS: &str = "arn:aws:codebuild:us-east-1:000000000000:project/*g";
 
 /// A world with a build project, which the functions may start builds of and nothing else.
 async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
@@ -19,7 +19,7 @@ async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
                 "codebuild:BatchGetBuilds",
                 "codebuild:StopBuild",
             ],
-            PROJECT,
+            PROJECTS,
         )
         .allow(
             &["s3:GetObject", "s3:PutObject"],
@@ -27,7 +27,7 @@ async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
         )
         .allow(&["s3:ListBucket"], "arn:aws:s3:::work")
         .variable("BUILD_BUCKET", "work")
-        .variable("BUILD_PROJECTS", "big,nowhere")
+        .variable("BUILD_PROJECTS", "big,nothing,waiting,nowhere")
         .settings(|settings| settings.build_minute = Duration::from_secs(1));
     let world = change(setup).start().await;
     let statements = json!([
@@ -44,16 +44,10 @@ async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
             }]},
             "Policies": [{"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}],
         }},
-        "Project": {"Type": "AWS::CodeBuild::Project", "Properties": {
-            "Name": "big",
-            "ServiceRole": {"Fn::GetAtt": ["Role", "Arn"]},
-            "TimeoutInMinutes": 60,
-            "Source": {"Type": "NO_SOURCE", "BuildSpec": format!(
-                "version: 0.2\nphases:\n  build:\n    commands:\n      - '\"{program}\" function \"$TOWPATH_ACTION\"'\n"
-            )},
-            "Artifacts": {"Type": "NO_ARTIFACTS"},
-            "Environment": {"Type": "LINUX_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL", "Image": "any:1"},
-        }},
+        "Project": project("big", &format!("\"{program}\" function \"$TOWPATH_ACTION\"")),
+        // Two whose commands are not what they should be.
+        "Nothing": project("nothing", "true"),
+        "Waiting": project("waiting", "exec sleep 1000"),
     }});
     world
         .cloudformation
@@ -72,6 +66,19 @@ async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
             _ => panic!("the stack is {status}: {reason}"),
         }
     }
+}
+
+fn project(name: &str, command: &str) -> Value {
+    json!({"Type": "AWS::CodeBuild::Project", "Properties": {
+        "Name": name,
+        "ServiceRole": {"Fn::GetAtt": ["Role", "Arn"]},
+        "TimeoutInMinutes": 60,
+        "Source": {"Type": "NO_SOURCE", "BuildSpec": format!(
+            "version: 0.2\nphases:\n  build:\n    commands:\n      - '{command}'\n"
+        )},
+        "Artifacts": {"Type": "NO_ARTIFACTS"},
+        "Environment": {"Type": "LINUX_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL", "Image": "any:1"},
+    }})
 }
 
 fn same(setup: Setup) -> Setup {
@@ -145,7 +152,7 @@ async fn a_failure_has_the_actions_own_words() {
         (
             "&compute=codebuild",
             "ConfigurationError",
-            "it may use big, nowhere",
+            "it may use big, nothing, waiting, nowhere",
         ),
         (
             "&project=big",
@@ -227,4 +234,80 @@ async fn a_build_ends_with_its_action() {
             .log()
             .contains("Phase complete: BUILD State: SUCCEEDED")
     );
+}
+
+/// A build that does not end by itself when the action's time is over is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_knows_of_no_end_is_stopped() {
+    let world = world(same).await;
+    let action = package("&compute=codebuild&project=waiting&timeout=3s");
+    let done = world.act(&tree(), action).await;
+    done.failed(
+        "JobFailed",
+        &["not finished after 3s, which is its timeout"],
+    );
+    let builds = world.loopback().builds();
+    assert_eq!(builds.len(), 1);
+    assert!(
+        world.log().contains("the build was stopped"),
+        "{}",
+        world.log()
+    );
+}
+
+/// What was started is not there any more, or has left nothing: that is said, with where to look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_vanishes_or_leaves_no_answer_fails_the_action() {
+    let world = world(same).await;
+    let action = package("&compute=codebuild&project=nothing");
+    world.act(&tree(), action).await.failed(
+        "JobFailed",
+        &["succeeded and left no answer at s3://work/builds/"],
+    );
+
+    let before = world.loopback().builds().len();
+    let sources = tree();
+    let vanishing = world.act(
+        &sources,
+        package("&compute=codebuild&project=waiting&timeout=30s"),
+    );
+    let forgetting = async {
+        loop {
+            let builds = world.loopback().builds();
+            if let Some(id) = builds.get(before) {
+                world.loopback().forget_build(id);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (done, ()) = tokio::join!(vanishing, forgetting);
+    done.failed("JobFailed", &["CodeBuild knows nothing of build waiting:"]);
+}
+
+/// Requests of S3, for the work bucket and for the job's artifacts, each failing once: one build does the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_request_of_s3_may_fail_and_one_build_does_the_work() {
+    let world = world(same).await;
+    for request in 1..=12 {
+        let before = world.loopback().builds().len();
+        let kind = match request % 3 {
+            0 => FaultKind::Throttle,
+            1 => FaultKind::Error,
+            _ => FaultKind::Cut(Cut::After),
+        };
+        world.loopback().inject(FaultRule {
+            service: Some("s3".to_owned()),
+            operation: None,
+            when: FaultWhen::Nth {
+                first: request,
+                times: 1,
+            },
+            kind,
+        });
+        let action = package("&compute=codebuild&project=big");
+        world.act(&tree(), action).await.succeeded();
+        let builds = world.loopback().builds().len() - before;
+        assert_eq!(builds, 1, "request {request}");
+    }
 }

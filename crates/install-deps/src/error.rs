@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_job::{Failure, FailureType, JobError, Limit, chain};
 use towpath_tool::ToolError;
 
 use crate::detect::DetectError;
@@ -144,8 +144,10 @@ impl From<InstallError> for Failure {
                 wanted.replace("yarn@4", "@yarnpkg/cli-dist@4")
             )),
             InstallError::Tool(error) => {
-                let failure =
-                    Self::new(kind_of_tool(&error), error.cause()).with_output(told(error.tail()));
+                let late = error.is_late().then_some(Limit::Time);
+                let failure = Self::new(kind_of_tool(&error), error.cause())
+                    .with_output(told(error.tail()))
+                    .at_limit(late);
                 let hint = match &error {
                     ToolError::NotFound { program, .. } => Some(format!(
                         "install `{program}` in the function's image (or on this machine); the tool image has npm, \

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use towpath_artifact::{ArtifactError, Content};
-use towpath_job::{Failure, JobError, chain};
+use towpath_job::{Failure, JobError, Limit, chain};
 use towpath_report::{ReportError, Tests};
 use towpath_template::TemplateError;
 use towpath_tool::ToolError;
@@ -169,7 +169,10 @@ impl From<ActionError> for Failure {
                     Some(tests) => tests.below(&message, LISTING_BESIDE_OUTPUT),
                     None => message,
                 };
-                hinted(Self::job(message).with_output(source.tail()), source.hint())
+                let failure = Self::job(message)
+                    .with_output(source.tail())
+                    .at_limit(source.is_late().then_some(Limit::Time));
+                hinted(failure, source.hint())
             }
             ActionError::Prune { source, .. } => {
                 hinted(Self::job(message).with_output(source.tail()), source.hint())
@@ -183,10 +186,12 @@ impl From<ActionError> for Failure {
             ActionError::Gate(error) => {
                 hinted(Self::job(error.in_full()), error.hint().map(str::to_owned))
             }
-            ActionError::NoTime { .. } => Self::job(message).with_hint(
-                "raise the function's Timeout and the action's `timeout`, or divide the tasks \
-                 among several actions",
-            ),
+            ActionError::NoTime { .. } => Self::job(message)
+                .at_limit(Some(Limit::Time))
+                .with_hint(
+                    "raise the function's Timeout and the action's `timeout`, or divide the tasks \
+                     among several actions",
+                ),
             ActionError::NotProduced { artifact, .. } => Self::job(message).with_hint(format!(
                 "let a task make it, or correct `{artifact}=` in the action's UserParameters; \
                  paths are relative to `dir`"

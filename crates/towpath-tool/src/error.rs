@@ -83,6 +83,11 @@ impl ToolError {
         }
     }
 
+    /// Whether more time is what was missing.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Deadline { .. })
+    }
+
     /// The first line of the text: the cause without the output.
     pub fn cause(&self) -> String {
         let text = self.to_string();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use towpath_tests::{Action, processes};
 
-use crate::{script, world};
+use crate::{script, setup, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_that_hangs_is_stopped_when_its_time_is_up() {
@@ -32,6 +32,23 @@ async fn a_tool_that_hangs_is_stopped_when_its_time_is_up() {
         start.elapsed()
     );
     assert_eq!(processes::marked(&nap), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_the_function_has_no_time_for_is_sent_to_where_there_is_more() {
+    let world = setup().timeout_seconds("test-and-package", 4).start().await;
+    let action = Action::of("test-and-package", "command=sh+script.sh");
+    let done = world
+        .act(&script("echo building\nsleep 1000"), action)
+        .await;
+    done.failed(
+        "JobFailed",
+        &[
+            "`sh script.sh` did not end within",
+            "building",
+            "in CodeBuild it may take longer: compute=codebuild&project=NAME",
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
