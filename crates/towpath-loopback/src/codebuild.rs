@@ -44,6 +44,8 @@ pub(crate) struct CodeBuild {
 struct State {
     projects: BTreeMap<String, Project>,
     builds: BTreeMap<String, Arc<Build>>,
+    /// Those that nobody can ask for any more. They run on, until the end.
+    forgotten: Vec<Arc<Build>>,
     /// By idempotency token: when it came, with which request, and the build that followed.
     tokens: BTreeMap<String, (i64, Value, String)>,
 }
@@ -200,7 +202,9 @@ impl CodeBuild {
 
     /// Forgets a build, as CodeBuild does after a year, or when somebody deletes it.
     pub(crate) fn forget(&self, id: &str) {
-        self.lock().builds.remove(id);
+        let mut state = self.lock();
+        let build = state.builds.remove(id);
+        state.forgotten.extend(build);
     }
 
     /// The ids of all builds, the oldest first.
@@ -213,7 +217,15 @@ impl CodeBuild {
 
     /// Ends every build with all that it started, and waits for it.
     pub(crate) async fn shutdown(&self) {
-        let all: Vec<Arc<Build>> = self.lock().builds.values().cloned().collect();
+        let all: Vec<Arc<Build>> = {
+            let state = self.lock();
+            state
+                .builds
+                .values()
+                .chain(&state.forgotten)
+                .cloned()
+                .collect()
+        };
         for build in all {
             build.stop(Stop::Asked);
             build.ended().await;
