@@ -43,6 +43,8 @@ pub struct Done {
     pub message: Option<String>,
     /// What a success says of itself.
     pub summary: Option<String>,
+    /// What did the work elsewhere.
+    pub external_id: Option<String>,
     /// Its output variables.
     pub variables: BTreeMap<String, String>,
     /// Name, bucket and key of each output artifact.
@@ -77,6 +79,9 @@ impl Done {
             message: error.and_then(|error| error.message()).map(str::to_owned),
             summary: result
                 .and_then(|result| result.external_execution_summary())
+                .map(str::to_owned),
+            external_id: result
+                .and_then(|result| result.external_execution_id())
                 .map(str::to_owned),
             variables: output
                 .and_then(|output| output.output_variables())

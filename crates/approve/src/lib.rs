@@ -64,6 +64,7 @@ impl Action for Approve {
                     summary,
                     variables,
                     receipts: Vec::new(),
+                    external_id: None,
                 })
             }
             // All that the next step needs is when the first one started, which every token carries.
@@ -71,7 +72,7 @@ impl Action for Approve {
                 state: json!({}),
                 progress: Progress {
                     percent: Some(percent),
-                    summary,
+                    ..Progress::new(summary)
                 },
             }),
             Verdict::Unknown { names } => Err(ApproveError::UnknownAlarms(names)),

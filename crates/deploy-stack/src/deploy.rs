@@ -528,6 +528,7 @@ async fn done(
         summary,
         variables,
         receipts,
+        external_id: Some(stack.arn.clone()),
     })
 }
 

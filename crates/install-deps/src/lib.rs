@@ -100,6 +100,7 @@ fn done(summary: String, receipt: Receipt) -> Outcome {
         summary,
         variables: towpath_job::Variables::default(),
         receipts: vec![receipt],
+        external_id: None,
     }
 }
 

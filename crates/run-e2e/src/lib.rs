@@ -99,6 +99,7 @@ async fn test(
                 summary: summary.join("; "),
                 variables,
                 receipts,
+                external_id: None,
             })
         }
         (Ok(_), Err(error)) => Err(error),

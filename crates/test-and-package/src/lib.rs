@@ -140,6 +140,7 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
         summary: summary.join("; "),
         variables,
         receipts,
+        external_id: None,
     })
 }
 

@@ -456,7 +456,7 @@ fn region(aws: &SdkConfig) -> String {
 fn going_on(standing: &Standing, summary: String) -> Outcome {
     Outcome::Continue {
         state: serde_json::to_value(standing).expect("texts can be written as JSON"),
-        progress: Progress::new(summary),
+        progress: Progress::new(summary).with_external_id(standing.build.clone()),
     }
 }
 

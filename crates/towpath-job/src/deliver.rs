@@ -215,11 +215,15 @@ fn replacement(report: &Report, message: &str) -> Option<Report> {
 /// One call.
 async fn send(client: &Client, id: &JobId, report: &Report) -> Result<Settled, (Refusal, String)> {
     match report {
-        Report::Done { summary, variables } => {
+        Report::Done {
+            summary,
+            variables,
+            external_id,
+        } => {
             let mut call = client
                 .put_job_success_result()
                 .job_id(id.as_str())
-                .set_execution_details(details(summary.as_deref(), None));
+                .set_execution_details(details(summary.as_ref(), None, external_id.as_ref()));
             for (name, value) in variables.iter() {
                 call = call.output_variables(name, value);
             }
@@ -230,12 +234,13 @@ async fn send(client: &Client, id: &JobId, report: &Report) -> Result<Settled, (
             token,
             summary,
             percent,
+            external_id,
         } => {
             client
                 .put_job_success_result()
                 .job_id(id.as_str())
                 .continuation_token(token)
-                .set_execution_details(details(summary.as_deref(), *percent))
+                .set_execution_details(details(summary.as_ref(), *percent, external_id.as_ref()))
                 .send()
                 .await
                 .map_err(|error| refused(&error))?;
@@ -264,11 +269,16 @@ async fn send(client: &Client, id: &JobId, report: &Report) -> Result<Settled, (
     }
 }
 
-fn details(summary: Option<&str>, percent: Option<i32>) -> Option<ExecutionDetails> {
-    (summary.is_some() || percent.is_some()).then(|| {
+fn details(
+    summary: Option<&String>,
+    percent: Option<i32>,
+    external_id: Option<&String>,
+) -> Option<ExecutionDetails> {
+    (summary.is_some() || percent.is_some() || external_id.is_some()).then(|| {
         ExecutionDetails::builder()
-            .set_summary(summary.map(str::to_owned))
+            .set_summary(summary.cloned())
             .set_percent_complete(percent)
+            .set_external_execution_id(external_id.cloned())
             .build()
     })
 }
@@ -342,6 +352,7 @@ mod tests {
         let done = Report::Done {
             summary: None,
             variables: crate::variables::Variables::new(),
+            external_id: None,
         };
         let continued = report::continued("token".to_owned(), &crate::outcome::Progress::new("x"));
         for (report, kind, expected) in [

@@ -429,7 +429,9 @@ fn log(report: &Report, started: Instant) {
     let took = started.elapsed();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match report {
-        Report::Done { summary, variables } => tracing::info!(
+        Report::Done {
+            summary, variables, ..
+        } => tracing::info!(
             milliseconds,
             variables = variables.len(),
             "job succeeded: {}",

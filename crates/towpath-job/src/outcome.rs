@@ -20,6 +20,8 @@ pub enum Outcome {
         variables: Variables,
         /// One for each declared output artifact: without them the outcome becomes a failure.
         receipts: Vec<Receipt>,
+        /// What did the work elsewhere, such as a stack's ARN or a build's id, cut to 1,500 characters.
+        external_id: Option<String>,
     },
     /// The action is still at work: CodePipeline is to call again with this state.
     Continue {
@@ -40,6 +42,7 @@ impl Outcome {
             summary: summary.into(),
             variables: Variables::default(),
             receipts: Vec::new(),
+            external_id: None,
         }
     }
 }
@@ -52,16 +55,19 @@ impl Outcome {
                 summary,
                 variables,
                 receipts,
+                external_id,
             } => Self::Done {
                 summary: secrets.redact(&summary),
                 variables: variables.redacted(secrets),
                 receipts,
+                external_id: external_id.map(|id| secrets.redact(&id)),
             },
             Self::Continue { state, progress } => Self::Continue {
                 state,
                 progress: Progress {
                     percent: progress.percent,
                     summary: secrets.redact(&progress.summary),
+                    external_id: progress.external_id.map(|id| secrets.redact(&id)),
                 },
             },
             Self::Failed(failure) => Self::Failed(failure.redacted(secrets)),
@@ -116,14 +122,25 @@ pub struct Progress {
     pub percent: Option<u8>,
     /// One line for the console, cut to 2,048 characters.
     pub summary: String,
+    /// What does the work elsewhere, such as a build's id, cut to 1,500 characters.
+    pub external_id: Option<String>,
 }
 
 impl Progress {
     /// Progress whose share of the whole is not known.
     pub fn new(summary: impl Into<String>) -> Self {
         Self {
-            percent: None,
             summary: summary.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, of something that is at work elsewhere.
+    #[must_use]
+    pub fn with_external_id(self, id: Option<String>) -> Self {
+        Self {
+            external_id: id,
+            ..self
         }
     }
 }
@@ -150,6 +167,7 @@ mod tests {
             summary: "with very-secret".to_owned(),
             variables,
             receipts: Vec::new(),
+            external_id: None,
         };
         let Outcome::Done {
             summary, variables, ..

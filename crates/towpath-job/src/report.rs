@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, FailureType};
 use crate::limits;
-use crate::outcome::{Outcome, Progress, Receipt, unpublished};
+use crate::outcome::{Outcome, Progress, unpublished};
 use crate::parameters::{Common, duration};
 use crate::text;
 use crate::token::Token;
@@ -16,12 +16,14 @@ pub(crate) enum Report {
     Done {
         summary: Option<String>,
         variables: Variables,
+        external_id: Option<String>,
     },
     /// Call again with this token.
     Continue {
         token: String,
         summary: Option<String>,
         percent: Option<i32>,
+        external_id: Option<String>,
     },
     /// The action has failed.
     Failed {
@@ -54,9 +56,18 @@ pub(crate) fn judge(
             summary,
             variables,
             receipts,
-        } => Next::Report(done(&summary, variables, declared, &receipts)),
+            external_id,
+        } => Next::Report(match unpublished(declared, &receipts).as_slice() {
+            [] => Report::Done {
+                summary: clip(&summary),
+                variables,
+                external_id: external(external_id.as_deref()),
+            },
+            missing => lacking(missing),
+        }),
         Outcome::Continue { state, progress } => {
-            if let Some(failure) = overdue(&token, common, &progress, now) {
+            if let Some(mut failure) = overdue(&token, common, &progress, now) {
+                failure.external_id = progress.external_id;
                 return Next::Report(failed(&failure));
             }
             token.state = state;
@@ -66,14 +77,8 @@ pub(crate) fn judge(
     }
 }
 
-fn done(summary: &str, variables: Variables, declared: &[String], receipts: &[Receipt]) -> Report {
-    let missing = unpublished(declared, receipts);
-    if missing.is_empty() {
-        return Report::Done {
-            summary: clip(summary),
-            variables,
-        };
-    }
+/// The report of an action that says that it is done, and lacks output artifacts.
+fn lacking(missing: &[&str]) -> Report {
     let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
     failed(
         &Failure::job(format!(
@@ -122,6 +127,7 @@ pub(crate) fn continued(token: String, progress: &Progress) -> Report {
         token,
         summary: clip(&progress.summary),
         percent: progress.percent.map(|percent| i32::from(percent.min(100))),
+        external_id: external(progress.external_id.as_deref()),
     }
 }
 
@@ -130,12 +136,14 @@ pub(crate) fn failed(failure: &Failure) -> Report {
     Report::Failed {
         kind: failure.kind,
         message: failure.render(),
-        external_id: failure
-            .external_id
-            .as_deref()
-            .map(|id| text::head(id, limits::EXTERNAL_ID))
-            .filter(|id| !id.is_empty()),
+        external_id: external(failure.external_id.as_deref()),
     }
+}
+
+/// An external execution id as the service takes it.
+fn external(id: Option<&str>) -> Option<String> {
+    id.map(|id| text::head(id, limits::EXTERNAL_ID))
+        .filter(|id| !id.is_empty())
 }
 
 /// A summary as the service takes it: at least one character, at most 2,048.

@@ -85,6 +85,7 @@ impl Action for Scripted {
                     summary: "deployed".to_owned(),
                     variables,
                     receipts,
+                    external_id: Some("stack-7".to_owned()),
                 })
             }
             "forget-outputs" => Ok(Outcome::done("done")),
@@ -108,6 +109,7 @@ impl Action for Scripted {
                     progress: Progress {
                         percent: Some(33),
                         summary: format!("step {steps}"),
+                        external_id: Some("stack-8".to_owned()),
                     },
                 })
             }
@@ -128,6 +130,7 @@ impl Action for Scripted {
                     summary: format!("with {SECRET}"),
                     variables,
                     receipts: Vec::new(),
+                    external_id: None,
                 })
             }
             // What it leaves behind takes long to clear away.
@@ -245,7 +248,7 @@ async fn success_is_reported_with_variables_and_summary() {
         call.input,
         json!({
             "jobId": ID,
-            "executionDetails": {"summary": "deployed"},
+            "executionDetails": {"summary": "deployed", "externalExecutionId": "stack-7"},
             "outputVariables": {"Url": "https://x"}
         })
     );
@@ -261,7 +264,7 @@ async fn work_goes_on_with_the_token_until_it_is_done() {
     let first = server.only_call().input;
     assert_eq!(
         first["executionDetails"],
-        json!({"summary": "step 1", "percentComplete": 33})
+        json!({"summary": "step 1", "percentComplete": 33, "externalExecutionId": "stack-8"})
     );
     assert_eq!(first["outputVariables"], Value::Null);
 

@@ -96,6 +96,7 @@ impl Action for Misbehaving {
                         summary: "stolen".to_owned(),
                         variables: Variables::default(),
                         receipts: Vec::new(),
+                        external_id: None,
                     }),
                     Err(error) => Err(Denied(format!("{:?}", error.into_service_error()))),
                 }

@@ -182,6 +182,7 @@ impl Answer {
             summary: format!("{}; {shown}", at_home(self.summary)),
             variables,
             receipts,
+            external_id: Some(build.to_owned()),
         }
     }
 }
@@ -439,13 +440,17 @@ mod tests {
     #[test]
     fn a_success_says_where_the_log_is() {
         let Outcome::Done {
-            summary, variables, ..
+            summary,
+            variables,
+            external_id,
+            ..
         } = answer(None).outcome(Vec::new(), &[], "app:1", "https://log")
         else {
             panic!("it succeeded");
         };
         assert_eq!(summary, "test (1.0 s); CodeBuild app:1, log https://log");
         assert_eq!(variables.get("Url"), Some("x"));
+        assert_eq!(external_id.as_deref(), Some("app:1"));
     }
 
     #[test]

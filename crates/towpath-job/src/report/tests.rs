@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::JobId;
+use crate::outcome::Receipt;
 
 fn token(attempt: u32) -> Token {
     let started_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -38,7 +39,7 @@ fn waiting() -> Outcome {
         state: json!({"stack": "app"}),
         progress: Progress {
             percent: Some(140),
-            summary: "UPDATE_IN_PROGRESS".to_owned(),
+            ..Progress::new("UPDATE_IN_PROGRESS")
         },
     }
 }
@@ -52,6 +53,7 @@ fn success_needs_every_receipt() {
             .iter()
             .map(|name| Receipt::published(*name, 0))
             .collect(),
+        external_id: Some("build-1".to_owned()),
     };
     for (declared, receipts, expected) in [
         (&[][..], &[][..], None),
@@ -61,8 +63,16 @@ fn success_needs_every_receipt() {
         let names: Vec<String> = declared.iter().map(ToString::to_string).collect();
         let next = judge(done(receipts), &names, common(None), token(1), at(1));
         match (next, expected) {
-            (Next::Report(Report::Done { summary, .. }), None) => {
+            (
+                Next::Report(Report::Done {
+                    summary,
+                    external_id,
+                    ..
+                }),
+                None,
+            ) => {
                 assert_eq!(summary.as_deref(), Some("ok"));
+                assert_eq!(external_id.as_deref(), Some("build-1"));
             }
             (Next::Report(Report::Failed { kind, message, .. }), Some(part)) => {
                 assert_eq!(kind, FailureType::JobFailed);
@@ -115,14 +125,19 @@ fn details_are_within_the_limits() {
     let progress = Progress {
         percent: Some(140),
         summary: "x".repeat(5_000),
+        external_id: Some("i".repeat(2_000)),
     };
     let Report::Continue {
-        summary, percent, ..
+        summary,
+        percent,
+        external_id,
+        ..
     } = continued("t".to_owned(), &progress)
     else {
         panic!("a continuation");
     };
     assert_eq!(percent, Some(100));
+    assert_eq!(text::length(&external_id.unwrap()), limits::EXTERNAL_ID);
     assert_eq!(text::length(&summary.unwrap()), limits::SUMMARY);
     assert_eq!(clip(" \n"), None);
     let failure = Failure::job("x").with_external_id("i".repeat(2_000));
