@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use towpath_loopback::{Cut, FaultKind, FaultRule, FaultWhen};
-use towpath_tests::{Action, Setup, Tree, World};
+use towpath_tests::{Action, CommandLine, Pipeline, Setup, Tree, World, assert_says, files_below};
 
 const PROJECTS: &str = "arn:aws:codebuild:us-east-1:000000000000:project/*g";
 
@@ -32,9 +32,13 @@ async fn world(change: impl FnOnce(Setup) -> Setup) -> World {
     let world = change(setup).start().await;
     let statements = json!([
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::work/builds/*"},
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::work"},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": ["arn:aws:s3:::work", "arn:aws:s3:::cache"]},
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::cache/app/protected/*"},
+        {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "arn:aws:ssm:us-east-1:000000000000:parameter/app/*"},
+        {"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": "*"},
     ]);
-    let template = json!({"Resources": {
+    let template = json!({"Outputs": {"Greeting": {"Value": "hello from the stack"}}, "Resources": {
+        "Cache": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "cache"}},
         "Work": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "work"}},
         "Role": {"Type": "AWS::IAM::Role", "Properties": {
             "RoleName": "builds",
@@ -171,7 +175,7 @@ async fn a_failure_has_the_actions_own_words() {
             .failed(code, &[words]);
     }
     // An artifact that is none is told for what it is, and where the pipeline has it.
-    let hostile = towpath_tests::Pipeline::of_object("no archive");
+    let hostile = Pipeline::of_object("no archive");
     let action = package("&compute=codebuild&project=big");
     let done = world.act_on(hostile, action).await;
     done.failed("JobFailed", &["s3://artifacts/", "is not a zip archive"]);
@@ -310,4 +314,188 @@ async fn any_request_of_s3_may_fail_and_one_build_does_the_work() {
         let builds = world.loopback().builds().len() - before;
         assert_eq!(builds, 1, "request {request}");
     }
+}
+
+/// The stack is looked at from within the build, under the role of its project.
+#[tokio::test(flavor = "multi_thread")]
+async fn end_to_end_tests_in_a_build_know_their_stack() {
+    let world = world(same).await;
+    let tests = Tree::new().file(
+        "e2e.sh",
+        "env | grep ^AWS_; echo \"$GREETING, $WHO\" | tee greeting.txt; test \"$WHO\" != nobody\n",
+    );
+    let action = |who: &str| {
+        let parameters = format!(
+            "command=sh+e2e.sh&stack=builds&Env.WHO={who}&report=greeting.txt&compute=codebuild&project=big"
+        );
+        Action::of("run-e2e", &parameters).makes("Report")
+    };
+    let done = world.act(&tests, action("Ada")).await;
+    let summary = done.succeeded().summary.clone().unwrap_or_default();
+    assert_says(&summary, &["against stack `builds`", "CodeBuild big:"]);
+    let report = world.file(&done, "Report", "greeting.txt").await;
+    assert_eq!(
+        String::from_utf8_lossy(&report),
+        "hello from the stack, Ada\n"
+    );
+    let failed = world.act(&tests, action("nobody")).await;
+    let message = failed.failed(
+        "JobFailed",
+        &[
+            "exit code 1",
+            "hello from the stack, nobody",
+            "in CodeBuild big:",
+        ],
+    );
+    assert!(!message.contains("AWS_"), "{message}");
+    let ids = [&done, &failed].map(|done| done.external_id.clone().unwrap_or_default());
+    assert_eq!(ids.as_slice(), world.loopback().builds());
+}
+
+/// A secret is fetched within the build, and the cache is read and written there, under the role of its project.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_in_a_build_has_its_secret_and_its_cache() {
+    const TOKEN: &str = "npm_4f8a90bc";
+    let world = world(|setup| {
+        setup
+            .variable("CACHE_BUCKET", "cache")
+            .variable("CACHE_PREFIX", "app")
+    })
+    .await;
+    aws_sdk_ssm::Client::new(world.config())
+        .put_parameter()
+        .name("/app/token")
+        .value(TOKEN)
+        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
+        .send()
+        .await
+        .expect("a parameter");
+    let project =
+        scripted("test ${#TOKEN} = 12 && echo with $TOKEN && mkdir -p made && echo 1 > made/file");
+    let parameters = "trust=protected&Secret.TOKEN=ssm:/app/token&compute=codebuild&project=big";
+    for from_cache in [false, true] {
+        let action = Action::of("install-deps", parameters).makes("Dependencies");
+        let done = world.act(&project, action).await;
+        let summary = done.succeeded().summary.clone().unwrap_or_default();
+        assert_eq!(
+            summary.contains(", from the cache; CodeBuild big:"),
+            from_cache,
+            "{summary}\n{}",
+            world.log()
+        );
+        let made = world.file(&done, "Dependencies", "made/file").await;
+        assert_eq!(made, b"1\n");
+    }
+    assert_says(&world.log(), &["with ***"]);
+    for path in files_below(world.state()) {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let found = bytes.windows(TOKEN.len()).any(|it| it == TOKEN.as_bytes());
+        assert!(!found, "the token is in {}", path.display());
+    }
+}
+
+/// An npm project that installs what its own script makes.
+fn scripted(postinstall: &str) -> Tree {
+    let manifest = json!({
+        "name": "app", "version": "1.0.0",
+        "scripts": {"postinstall": postinstall, "package": "true", "e2e": "test $GREETING = hello && cat made/file"},
+    });
+    let lock = json!({
+        "name": "app", "version": "1.0.0", "lockfileVersion": 3,
+        "packages": {"": {"name": "app", "version": "1.0.0", "hasInstallScript": true}},
+    });
+    Tree::new()
+        .file("package.json", manifest.to_string())
+        .file("package-lock.json", lock.to_string())
+}
+
+/// The template that goes to AWS, with all the work that can be in CodeBuild: its projects, roles and buildspecs.
+#[test]
+fn a_local_run_carries_out_the_templates_own_builds() {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let template = repository.with_file_name("template.yaml");
+    let template = std::fs::read_to_string(template).expect("a template");
+    let mut away = template.clone();
+    for (plain, times) in [
+        ("!Sub trust=${TrustLevel}&", 1),
+        ("task=${Tasks}&", 1),
+        ("task=${EndToEndTask}&", 2),
+    ] {
+        assert_eq!(template.matches(plain).count(), times, "{plain}");
+        away = away.replace(plain, &format!("{plain}compute=codebuild&"));
+    }
+    let towpath = CommandLine::new(env!("CARGO_BIN_EXE_towpath-under-test"))
+        .with(&Tree::new().file("pipeline.yaml", away));
+    scripted("mkdir -p made && echo 1 > made/file")
+        .file(
+            "template.yaml",
+            "Parameters:\n  Stage: {Type: String}\nResources:\n  Bucket:\n    Type: AWS::S3::Bucket\nOutputs:\n  Greeting:\n    Value: hello\n",
+        )
+        .write(&towpath.directory().join("app"));
+    let finished = towpath.run(&[
+        "run",
+        "app",
+        "--template",
+        "pipeline.yaml",
+        "--until",
+        "Acceptance",
+        "--json",
+        "--parameter",
+        "Tasks=package",
+        "--parameter",
+        "BuildProjects=yes",
+    ]);
+    finished.exited(0, &["[Acceptance/EndToEnd] succeeded"]);
+    let document = finished.json();
+    let mut built = Vec::new();
+    for stage in document["stages"].as_array().expect("a list") {
+        for action in stage["actions"].as_array().expect("a list") {
+            let summary = action["summary"].as_str().unwrap_or_default();
+            if summary.contains("CodeBuild ") {
+                built.push(action["name"].as_str().expect("a name"));
+            }
+        }
+    }
+    assert_eq!(
+        built,
+        ["InstallDependencies", "TestAndPackage", "EndToEnd"],
+        "{document:#}"
+    );
+    assert_eq!(document["fidelity"]["refused"], json!([]));
+}
+
+/// Nobody asks for the action of an execution that was stopped. Its build was told when its time is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_nobody_asks_for_any_more_ends_itself() {
+    let world = world(same).await;
+    let endless = Tree::new().file("build.sh", "echo waiting; sleep 1000\n");
+    let action = package("&compute=codebuild&project=big&timeout=4s");
+    let pipeline = Pipeline::of(&endless).stage("Stage", [action]);
+    let name = world.create(&pipeline).await.expect("a pipeline");
+    let execution = world.start(&name).await;
+    until("the build is at work", || world.log().contains("waiting")).await;
+    world
+        .codepipeline
+        .stop_pipeline_execution()
+        .pipeline_name(&name)
+        .pipeline_execution_id(&execution)
+        .abandon(true)
+        .send()
+        .await
+        .expect("it is stopped");
+    assert_eq!(world.ended(&name, &execution).await.status, "Stopped");
+    let is_over = || world.log().contains("Phase complete: BUILD State: FAILED");
+    until("the build is over", is_over).await;
+    assert_says(&world.log(), &["`sh build.sh` did not end within"]);
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(towpath_tests::PATIENCE, waiting).await;
+    assert!(waited.is_ok(), "waited in vain until {what}");
 }

@@ -47,8 +47,13 @@ const FUNCTIONS: [Function; 5] = [
     Function {
         name: "run-e2e",
         resource: "RunE2eFunction",
-        reads: reads::<run_e2e::Parameters>,
-        rest: &["", "task=e2e", "task=e2e&stack=app"],
+        reads: reads_movable::<run_e2e::Parameters>,
+        rest: &[
+            "",
+            "task=e2e",
+            "task=e2e&stack=app",
+            "task=e2e&compute=codebuild",
+        ],
     },
     Function {
         name: "approve",

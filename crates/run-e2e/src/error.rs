@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use towpath_job::{Failure, FailureType, JobError, chain};
+use towpath_job::{Failure, FailureType, JobError, Limit, chain};
 use towpath_report::{ReportError, Tests};
 use towpath_stack::{Fault, StackError};
 use towpath_tool::ToolError;
@@ -100,9 +100,9 @@ impl From<E2eError> for Failure {
             E2eError::Workspace(error) => {
                 let failure = Self::job(message);
                 match error.kind() {
-                    io::ErrorKind::StorageFull => {
-                        failure.with_hint("raise the function's EphemeralStorage")
-                    }
+                    io::ErrorKind::StorageFull => failure
+                        .at_limit(Some(Limit::Disk))
+                        .with_hint("raise the function's EphemeralStorage"),
                     _ => failure,
                 }
             }
@@ -115,14 +115,14 @@ impl From<E2eError> for Failure {
                 let failure = Self::new(kind_of_fault(error.fault()), message);
                 match error.fault() {
                     Fault::Denied => failure.with_hint(
-                        "allow cloudformation:DescribeStacks on the stack in the role of the run-e2e function, or name a role that may with `stack-role=`",
+                        "allow cloudformation:DescribeStacks on the stack in the role of the run-e2e function (in CodeBuild, of the build project), or name a role that may with `stack-role=`",
                     ),
                     Fault::Throttled | Fault::Unavailable => failure.with_hint("retry the stage"),
                     Fault::Refused => failure,
                 }
             }
             E2eError::Role { .. } => Self::permission(message).with_hint(
-                "the role must trust the role of the run-e2e function, and that must be allowed sts:AssumeRole on it",
+                "the role must trust the role of the run-e2e function (in CodeBuild, of the build project), and that must be allowed sts:AssumeRole on it",
             ),
             E2eError::NoDirectory(_) => {
                 Self::configuration(message).with_hint("check `dir=`")
@@ -137,7 +137,8 @@ impl From<E2eError> for Failure {
                     None => message,
                 };
                 let failure = Self::new(kind_of_tool(&source), message)
-                    .with_output(source.tail());
+                    .with_output(source.tail())
+                    .at_limit(source.is_late().then_some(Limit::Time));
                 with_hint(failure, source.hint())
             }
             E2eError::Gate(error) => {

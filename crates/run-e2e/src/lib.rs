@@ -4,6 +4,8 @@
 //! dependencies. The outputs of the stack become environment variables of the tests. Out: the
 //! tests' report, where the action declares an output artifact for it.
 //!
+//! In a build of CodeBuild the stack is looked at from there, under the role of the build's project.
+//!
 //! The tests run without any credentials: what they know of the deployment is in their environment.
 
 mod environment;
@@ -26,6 +28,7 @@ pub struct RunE2e;
 
 impl Action for RunE2e {
     const NAME: &'static str = "run-e2e";
+    const MOVABLE: bool = true;
     type Parameters = Parameters;
     type Error = E2eError;
 

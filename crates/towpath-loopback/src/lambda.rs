@@ -120,9 +120,14 @@ impl Lambda {
         Ok(())
     }
 
+    /// Where the root of an image lies that was handed over.
+    pub(crate) fn image_root(&self, uri: &str) -> Option<PathBuf> {
+        Some(self.lock().images.get(uri)?.root.clone())
+    }
+
     /// The folders in which an image that was handed over has programs.
     pub(crate) fn image_path(&self, uri: &str) -> Option<BTreeSet<PathBuf>> {
-        let root = self.lock().images.get(uri)?.root.clone();
+        let root = self.image_root(uri)?;
         let programs = walkdir::WalkDir::new(root)
             .into_iter()
             .filter_map(Result::ok)

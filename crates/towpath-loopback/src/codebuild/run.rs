@@ -15,6 +15,7 @@ use tokio::process::{ChildStdout, Command};
 
 use super::build::{Build, Status, Stop};
 use super::script::{self, Mark};
+use super::specification::Specification;
 use crate::processes::{LAST_WORDS, LINE};
 use crate::{World, processes};
 
@@ -62,13 +63,32 @@ async fn prepare(world: &World, build: &Build) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
+/// Has the commands find what they name by its path in an image that was handed over.
+fn lead_inside(specification: &mut Specification, root: &Path) {
+    let Some(place) = root.to_str() else { return };
+    let folders: Vec<String> = std::fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !Path::new("/").join(name).exists())
+        .collect();
+    for phase in &mut specification.phases {
+        for command in phase.commands.iter_mut().chain(&mut phase.finally) {
+            *command = script::inside(command, place, &folders);
+        }
+    }
+}
+
 async fn carry_out(world: &Arc<World>, build: &Build, log: &Log, directory: &Path) -> Status {
-    let specification = &build.setting.specification;
+    let mut specification = build.setting.specification.clone();
+    if let Some(root) = world.lambda.image_root(&build.setting.image) {
+        lead_inside(&mut specification, &root);
+    }
     let word = format!("towpath-{}", uuid::Uuid::new_v4().simple());
     let shell = if specification.bash { "bash" } else { "sh" };
     let spawned = Command::new(shell)
         .arg("-c")
-        .arg(script::script(specification, &word))
+        .arg(script::script(&specification, &word))
         .current_dir(directory.join("src"))
         .env_clear()
         .envs(variables(world, build, directory))

@@ -71,6 +71,30 @@ pub(crate) fn script(specification: &Specification, word: &str) -> String {
     text
 }
 
+/// The command with its absolute paths into an image led to where the image lies on this machine: `folders` are those at
+/// the image's root that this machine does not have.
+pub(crate) fn inside(command: &str, root: &str, folders: &[String]) -> String {
+    folders.iter().fold(command.to_owned(), |command, folder| {
+        let path = format!("/{folder}/");
+        let mut led = String::with_capacity(command.len());
+        let mut rest = command.as_str();
+        while let Some(at) = rest.find(&path) {
+            let begins = rest[..at]
+                .chars()
+                .next_back()
+                .or_else(|| led.chars().next_back())
+                .is_none_or(|before| before.is_whitespace() || "\"'=:;&|(<>`".contains(before));
+            led.push_str(&rest[..at]);
+            if begins {
+                led.push_str(root);
+            }
+            led.push_str(&path);
+            rest = &rest[at + path.len()..];
+        }
+        led + rest
+    })
+}
+
 fn quoted(command: &str) -> String {
     format!("'{}'", command.replace('\'', r"'\''"))
 }
@@ -159,6 +183,29 @@ mod tests {
         ] {
             let told = run(&format!("version: 0.2\nphases: {phases}"));
             assert_eq!(told, expected, "{phases}");
+        }
+    }
+
+    #[test]
+    fn paths_into_an_image_lead_there() {
+        let folders = ["functions".to_owned(), "opt2".to_owned()];
+        for (command, expected) in [
+            ("\"/functions/$A\"", "\"/root/functions/$A\""),
+            (
+                "/functions/a && P=/opt2/bin:/functions/b /usr/bin/c",
+                "/root/functions/a && P=/root/opt2/bin:/root/functions/b /usr/bin/c",
+            ),
+            (
+                "cat src/functions/a /functionsx/b",
+                "cat src/functions/a /functionsx/b",
+            ),
+            (
+                "ls /functions/functions/x",
+                "ls /root/functions/functions/x",
+            ),
+            ("curl http://x/functions/y", "curl http://x/functions/y"),
+        ] {
+            assert_eq!(inside(command, "/root", &folders), expected, "{command}");
         }
     }
 
