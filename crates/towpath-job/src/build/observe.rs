@@ -32,7 +32,11 @@ pub(super) enum Verdict {
 impl Seen {
     pub(super) fn of(build: &Build) -> Self {
         let logs = build.logs();
-        let link = logs.and_then(|logs| logs.deep_link()).map(str::to_owned);
+        // Before there is a log, the link says `group=null;stream=null`.
+        let link = logs
+            .and_then(|logs| logs.deep_link())
+            .filter(|link| !link.ends_with("null"))
+            .map(str::to_owned);
         let stream = logs.and_then(|logs| Some((logs.group_name()?, logs.stream_name()?)));
         let fault = build.phases().iter().find(|phase| {
             !matches!(
@@ -185,6 +189,27 @@ mod tests {
         // A status that is not known yet is no reason to wait for ever.
         for over in ["SUCCEEDED", "FAILED", "STOPPED", "SOMETHING_NEW"] {
             assert_eq!(Seen::of(&build(over, "")).verdict("app:1"), Verdict::Over);
+        }
+    }
+
+    #[test]
+    fn a_link_to_no_log_is_not_told() {
+        for (link, group, expected) in [
+            (Some("https://log"), Some("g"), "https://log"),
+            (None, Some("g"), "g 1"),
+            (
+                Some("https://logs#logEvent:group=null;stream=null"),
+                None,
+                "",
+            ),
+        ] {
+            let logs = LogsLocation::builder()
+                .set_deep_link(link.map(str::to_owned))
+                .set_group_name(group.map(str::to_owned))
+                .set_stream_name(group.map(|_| "1".to_owned()))
+                .build();
+            let build = Build::builder().logs(logs).build();
+            assert_eq!(Seen::of(&build).log(), expected, "{link:?} {group:?}");
         }
     }
 

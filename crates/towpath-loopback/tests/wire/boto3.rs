@@ -150,6 +150,30 @@ def log(build):
     events = logs.get_log_events(logGroupName=build["logs"]["groupName"], logStreamName=build["logs"]["streamName"], startFromHead=True)["events"]
     return [event["message"] for event in events]
 
+# Nothing of an answer is lost in reading: botocore's model of the service knows every member and its type, and finds
+# every member that it calls required.
+scalars = {"string": str, "boolean": bool, "integer": int, "long": int, "timestamp": (int, float)}
+seen = set()
+def lossless(path, shape, value):
+    kind = shape.type_name
+    if kind == "structure":
+        assert set(shape.required_members) <= set(value) <= set(shape.members), (path, sorted(value))
+        for name, inner in value.items():
+            lossless(f"{path}.{name}", shape.members[name], inner)
+    elif kind == "list":
+        assert isinstance(value, list), path
+        for inner in value:
+            lossless(path + "[]", shape.member, inner)
+    else:
+        assert isinstance(value, scalars[kind]) and (kind == "boolean") == isinstance(value, bool), (path, kind, value)
+        assert not getattr(shape, "enum", None) or value in shape.enum, (path, value)
+def check(event_name, response_dict, **_):
+    if response_dict and response_dict["status_code"] == 200:
+        operation = event_name.rsplit(".", 1)[1]
+        seen.add(operation)
+        lossless(operation, codebuild.meta.service_model.operation_model(operation).output_shape, json.loads(response_dict["body"]))
+codebuild.meta.events.register("response-received.codebuild", check)
+
 # To its end: the phases in order, its variables, its role.
 made = project("good", {"install": ["A=kept"], "build": ["echo $GREETING $A $EXTRA from $CODEBUILD_BUILD_ID", "python3 -c 'import os, urllib.request as u; print(u.urlopen(os.environ[\"AWS_CONTAINER_CREDENTIALS_FULL_URI\"]).read().decode()[2:13])'"]})
 assert made["arn"].endswith(":project/good") and made["timeoutInMinutes"] == 60, made
@@ -219,6 +243,10 @@ assert limited.start_build(projectName="good")["build"]["buildNumber"] == 2
 refused("AccessDeniedException", "codebuild:StartBuild", lambda: limited.start_build(projectName="good", buildspecOverride="version: 0.2\nphases: {}"))
 refused("AccessDeniedException", "codebuild:StartBuild", lambda: limited.start_build(projectName="bad"))
 refused("AccessDeniedException", "codebuild:StopBuild", lambda: limited.stop_build(id=done["id"]))
+assert len(codebuild.list_builds_for_project(projectName="good")["ids"]) == 2
+codebuild.update_project(name="good", description="changed")
+codebuild.delete_project(name="good")
+assert seen == {"CreateProject", "UpdateProject", "DeleteProject", "BatchGetProjects", "StartBuild", "BatchGetBuilds", "StopBuild", "ListBuildsForProject"}, seen
 "#;
 
 /// A stack with a change set, and a pipeline through its approval.
