@@ -1,5 +1,8 @@
 //! What `run` promises, with real processes.
 
+#[path = "run/runners.rs"]
+mod runners;
+
 use std::{
     fs,
     time::{Duration, Instant},
