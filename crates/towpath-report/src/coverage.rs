@@ -44,7 +44,7 @@ pub struct Share {
 pub struct Minimum(u64);
 
 impl Coverage {
-    /// Adds a report: lcov, Cobertura or Clover, told by what is in it. `root` is the project's directory.
+    /// Adds a report: lcov, Cobertura, Clover or JaCoCo, told by what is in it. `root` is the project's directory.
     pub fn read(&mut self, report: &[u8], root: &str) -> Result<(), String> {
         let text = decoded(report)?;
         let mut into = Into {

@@ -198,7 +198,7 @@ impl<'a> Reading<'a> {
 
     fn coverage(&self, files: &[String]) -> Result<Coverage, ReportError> {
         let mut coverage = Coverage::default();
-        let expected = "a coverage report of lcov, Cobertura or Clover";
+        let expected = "a coverage report of lcov, Cobertura, Clover or JaCoCo";
         self.each(files, expected, |bytes, root| coverage.read(bytes, root))?;
         Ok(coverage)
     }

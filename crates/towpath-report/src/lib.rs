@@ -2,7 +2,7 @@
 //!
 //! A build tells by its exit code that something failed. Its reports tell what, and where, and whether anything ran at
 //! all. This crate reads JUnit's XML in the dialects that test runners write ([`Tests`]), and line coverage as lcov,
-//! Cobertura and Clover have it ([`Coverage`]); it finds them in a tree ([`Gate`]) and judges ([`Verdict`]).
+//! Cobertura, Clover and JaCoCo have it ([`Coverage`]); it finds them in a tree ([`Gate`]) and judges ([`Verdict`]).
 //!
 //! Nothing passes by absence: a pattern that matches no file which the tasks wrote, a report without a test, a coverage
 //! without a line are failures like a failing test.

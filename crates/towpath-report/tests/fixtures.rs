@@ -71,6 +71,7 @@ fn coverage_is_measured() {
         ("coverage/nyc-cobertura.xml", "100.0", "100.0"),
         ("coverage/coverage-py.lcov", "83.3", "100.0"),
         ("coverage/coverage-py-cobertura.xml", "83.3", "100.0"),
+        ("coverage/jacoco.xml", "57.1", "50.0"),
     ] {
         let mut coverage = Coverage::default();
         coverage

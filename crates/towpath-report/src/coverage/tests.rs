@@ -62,6 +62,21 @@ fn formats_by_table() {
             of(1, 2),
             Some(of(1, 2)),
         ),
+        (
+            "jacoco, of a module and of all of them: each line once",
+            &[
+                "<!DOCTYPE report PUBLIC '-//JACOCO//DTD Report 1.1//EN' 'report.dtd'><report name='a'><package name='p'>\
+                 <class name='p/A' sourcefilename='A.java'><method name='f'><counter type='LINE' missed='9' covered='9'/>\
+                 </method></class><sourcefile name='A.java'><line nr='3' mi='1' ci='1' mb='1' cb='1'/><line nr='4' mi='2' \
+                 ci='0' mb='0' cb='0'/></sourcefile></package></report>",
+                "<report name='all'><group name='a'><package name='p'><sourcefile name='A.java'><line nr='3' mi='2' ci='0' \
+                 mb='2' cb='0'/><line nr='4' mi='2' ci='0' mb='0' cb='0'/></sourcefile></package></group><group name='b'>\
+                 <package name='q'><sourcefile name='A.java'><line nr='3' mi='0' ci='1' mb='0' cb='0'/></sourcefile>\
+                 </package></group></report>",
+            ],
+            of(2, 3),
+            Some(of(1, 2)),
+        ),
         ("nothing", &["<coverage/>"], of(0, 0), None),
     ] {
         assert_eq!(measured(reports), Ok((lines, branches)), "{case}");
@@ -92,8 +107,12 @@ fn what_is_no_coverage_is_refused_in_words() {
         ("SF:a\nSF:b\nend_of_record", "the record of `a` has no end"),
         ("DA:1,1", "line 1 is `DA:1,1`"),
         (
-            "<report name='x'/>",
-            "its first element is `report`, as JaCoCo has it, not `coverage`",
+            "<testsuites name='x'/>",
+            "its first element is `testsuites`, a report of tests, neither `coverage` nor JaCoCo's `report`",
+        ),
+        (
+            "<report><package name='p'><sourcefile name='A.java'><line nr='3'/></sourcefile></package></report>",
+            "line 3 of `p/A.java` does not say how much of it ran",
         ),
         (
             "<coverage><class filename='a'><line/></class></coverage>",

@@ -1,12 +1,15 @@
-//! Coverage in XML: Cobertura's `class` and `line number= hits=`, Clover's `file` and `line num= count=`.
+//! Coverage in XML: Cobertura's `class` and `line number= hits=`, Clover's `file` and `line num= count=`, JaCoCo's
+//! `sourcefile` and `line nr= ci=`.
 
 use super::{Into, Share};
 use crate::xml::{Document, Element, Piece};
 
 /// What is open around the piece that is read.
 enum Open {
-    /// A source file of either format, by name.
+    /// A source file of any of the formats, by name.
     File(String),
+    /// JaCoCo names files within their package.
+    Package(String),
     /// Cobertura repeats the lines of a class in its methods.
     Method,
     Other,
@@ -24,16 +27,15 @@ pub(super) fn read(text: &str, into: &mut Into<'_>) -> Result<(), String> {
             }
             Piece::Open(element) => {
                 let name = element.name();
-                if open.is_empty() && name != "coverage" {
+                if open.is_empty() && !matches!(&*name, "coverage" | "report") {
                     let known = match &*name {
-                        "report" => ", as JaCoCo has it",
                         "testsuites" | "testsuite" => ", a report of tests",
                         "html" => ", a web page",
                         _ => "",
                     };
                     let name: String = name.chars().take(40).collect();
                     return Err(format!(
-                        "its first element is `{name}`{known}, not `coverage`"
+                        "its first element is `{name}`{known}, neither `coverage` nor JaCoCo's `report`"
                     ));
                 }
                 let next = match &*name {
@@ -45,6 +47,15 @@ pub(super) fn read(text: &str, into: &mut Into<'_>) -> Result<(), String> {
                         let path = element.get("path").or_else(|| element.get("name"));
                         path.map_or(Open::Other, |path| Open::File(into.named(&path)))
                     }
+                    "package" => Open::Package(element.get("name").unwrap_or_default()),
+                    // No telling below which directory of sources: a class is there once.
+                    "sourcefile" => match (element.get("name"), open.last()) {
+                        (Some(name), Some(Open::Package(package))) if !package.is_empty() => {
+                            Open::File(into.named(&format!("{package}/{name}")))
+                        }
+                        (Some(name), _) => Open::File(into.named(&name)),
+                        (None, _) => Open::Other,
+                    },
                     "method" => Open::Method,
                     "line" => {
                         line(&element, &open, into)?;
@@ -69,9 +80,12 @@ fn line(element: &Element<'_>, open: &[Open], into: &mut Into<'_>) -> Result<(),
     }
     let file = open.iter().rev().find_map(|it| match it {
         Open::File(name) => Some(name.as_str()),
-        Open::Method | Open::Other => None,
+        Open::Package(_) | Open::Method | Open::Other => None,
     });
     let Some(file) = file else { return Ok(()) };
+    if let Some(number) = element.number("nr") {
+        return instructions(element, file, number as u32, into);
+    }
     let number = element.number("number").or_else(|| element.number("num"));
     let hits = element.number("hits").or_else(|| element.number("count"));
     let (Some(number), Some(hits)) = (number, hits) else {
@@ -89,6 +103,28 @@ fn line(element: &Element<'_>, open: &[Open], into: &mut Into<'_>) -> Result<(),
         Some(Some(share)) => into.branches(file, number, share),
         Some(None) | None => Ok(()),
     }
+}
+
+/// A line as JaCoCo has it: of its instructions and branches, those that were missed and those that were covered.
+fn instructions(
+    element: &Element<'_>,
+    file: &str,
+    number: u32,
+    into: &mut Into<'_>,
+) -> Result<(), String> {
+    let count = |name| element.number(name).map(|count| count as u64);
+    let Some(covered) = count("ci") else {
+        return Err(format!(
+            "line {number} of `{file}` does not say how much of it ran"
+        ));
+    };
+    into.line(file, number, covered > 0)?;
+    let (missed, covered) = (
+        count("mb").unwrap_or_default(),
+        count("cb").unwrap_or_default(),
+    );
+    let total = missed.saturating_add(covered);
+    into.branches(file, number, Share { covered, total })
 }
 
 /// `50% (1/2)`
