@@ -42,7 +42,12 @@ const FUNCTIONS: [Function; 5] = [
         name: "deploy-stack",
         resource: "DeployStackFunction",
         reads: reads::<deploy_stack::Parameters>,
-        rest: &["stack=app", "template=A::t", "stack=app&template=A::t"],
+        rest: &[
+            "stack=app",
+            "template=A::t",
+            "stack=app&template=A::t",
+            "stack=app&action=execute",
+        ],
     },
     Function {
         name: "run-e2e",

@@ -1,17 +1,20 @@
-//! `action=deploy`: plan, execute, wait, tell.
+//! `action=deploy`: plan, execute, wait, tell. `action=plan` stops after the first of these, `action=execute` begins after
+//! it.
 
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
-use towpath_job::{Job, Outcome, Progress as Told, Receipt, Source, Variables};
+use towpath_job::{Job, Outcome, Progress as Told};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
+use towpath_stack::plan::{self, Plan};
 use towpath_stack::step::{
-    self, Deletion, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
+    self, Deletion, Goal, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
 };
-use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, cause, describe};
+use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, cause, describe, gate};
 
-use crate::{DeployError, DeployStack, Parameters, delete, inputs};
+use crate::parameters::NOTHING;
+use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published};
 
 /// How often a plan may turn out obsolete before we give up.
 const PLANS: u32 = 5;
@@ -36,7 +39,7 @@ enum Phase {
     Prepare,
     /// The remains of a creation that was rolled back are being deleted.
     Clearing { stack: String, asked: u32 },
-    /// A rollback that got stuck is being continued.
+    /// An update that stopped half way is being rolled back, or a rollback that got stuck continued.
     Recovering { stack: String, asked: u32 },
     /// A change set is being computed.
     Planning(Planned),
@@ -77,6 +80,12 @@ impl Planned {
     }
 }
 
+/// A change set that came to its end.
+pub(crate) struct Executed {
+    pub(crate) change_set: String,
+    pub(crate) changes: String,
+}
+
 /// Where a phase leads.
 enum Next {
     /// On, at once.
@@ -88,8 +97,13 @@ enum Next {
     /// The stack is what it should be.
     Done {
         stack: Box<Stack>,
-        changes: Option<String>,
+        /// What was executed for that, if anything was.
+        executed: Option<Executed>,
     },
+    /// The plan is made, and that was all.
+    Planned { change_set: String, plan: Plan },
+    /// Nothing needs to be changed, and nobody asked to change it.
+    NothingPlanned,
 }
 
 pub(crate) async fn step(
@@ -142,7 +156,15 @@ pub(crate) async fn step(
                 )
             }
             Next::Wait(phase, progress) => (phase, progress),
-            Next::Done { stack, changes } => return done(job, &stack, changes.as_deref()).await,
+            Next::Done { stack, executed } => {
+                return published::deployed(client, job, &stack, executed).await;
+            }
+            Next::Planned { change_set, plan } => {
+                return published::planned(job, &change_set, &plan).await;
+            }
+            Next::NothingPlanned => {
+                return published::planned(job, NOTHING, &Plan::default()).await;
+            }
         };
         state.phase = phase;
         let state = serde_json::to_value(&state).expect("the state is plain data");
@@ -185,9 +207,12 @@ impl Attempt<'_> {
     async fn prepare(&self, state: &State) -> Result<Next, DeployError> {
         let parameters = &self.job.parameters;
         let name = self.name();
+        if self.change_set() == Some(NOTHING) {
+            return self.unchanged(name).await;
+        }
         let observed = describe(self.client, name).await?;
         let arn = observed.stack().map_or(name, |stack| &stack.arn).to_owned();
-        match step::prepare(observed.status(), parameters.on_failure) {
+        match step::prepare(observed.status(), self.goal()) {
             Preparation::Wait => Ok(Next::Wait(
                 Phase::Prepare,
                 Told::new(format!(
@@ -217,6 +242,9 @@ impl Attempt<'_> {
                     .stack_name(&arn)
                     .client_request_token(self.token(state, "continue"))
                     .set_role_arn(parameters.role.clone())
+                    .set_resources_to_skip(
+                        (!parameters.skip.is_empty()).then(|| parameters.skip.clone()),
+                    )
                     .send()
                     .await
                     .map_err(|error| {
@@ -230,7 +258,76 @@ impl Attempt<'_> {
                     Told::new(format!("continuing the rollback of stack `{name}`")),
                 ))
             }
-            Preparation::Plan(kind) => self.plan(state, kind, observed.stack()).await,
+            Preparation::RollBack => {
+                self.client
+                    .rollback_stack()
+                    .stack_name(&arn)
+                    .client_request_token(self.token(state, "rollback"))
+                    .set_role_arn(parameters.role.clone())
+                    // What the update made and nobody has used goes, too, whatever its deletion policy says.
+                    .retain_except_on_create(true)
+                    .send()
+                    .await
+                    .map_err(|error| StackError::call("roll back stack", name, &error))?;
+                Ok(Next::Wait(
+                    Phase::Recovering {
+                        stack: arn,
+                        asked: 0,
+                    },
+                    Told::new(format!("rolling back stack `{name}`")),
+                ))
+            }
+            Preparation::Proceed(kind) => match (self.change_set(), observed.stack()) {
+                (Some(change_set), Some(stack)) => self.adopt(change_set, kind, stack).await,
+                (_, stack) => self.plan(state, kind, stack).await,
+            },
+        }
+    }
+
+    /// What the parameters ask for.
+    fn goal(&self) -> Goal {
+        match self.job.parameters.operation {
+            Operation::Plan => Goal::Plan,
+            Operation::Execute => Goal::Execute,
+            Operation::Deploy | Operation::Delete => Goal::Deploy(self.job.parameters.on_failure),
+        }
+    }
+
+    /// The plan that somebody made before, and that is to be carried out.
+    fn change_set(&self) -> Option<&str> {
+        self.job.parameters.change_set.as_deref()
+    }
+
+    /// Takes a plan over that was made before. One that was carried out already is not carried out again: it has come
+    /// to its end, or has failed.
+    async fn adopt(
+        &self,
+        change_set: &str,
+        kind: Kind,
+        stack: &Stack,
+    ) -> Result<Next, DeployError> {
+        let plan = Planned {
+            stack: stack.arn.clone(),
+            change_set: change_set.to_owned(),
+            create: kind == Kind::Create,
+            shell: false,
+            before: stack.last_updated.clone(),
+        };
+        if stack.change_set.as_deref() != Some(change_set) || kind == Kind::Create {
+            return Ok(Next::Go(Phase::Planning(plan)));
+        }
+        match stack.status {
+            StackStatus::CreateComplete | StackStatus::UpdateComplete => {
+                let (_, found) = plan::read(self.client, change_set, &stack.arn).await?;
+                Ok(Next::Done {
+                    stack: Box::new(stack.clone()),
+                    executed: Some(Executed {
+                        change_set: plan.change_set,
+                        changes: found.counts().to_string(),
+                    }),
+                })
+            }
+            _ => Err(self.obsolete(&plan)),
         }
     }
 
@@ -289,30 +386,33 @@ impl Attempt<'_> {
                     stack: stack.to_owned(),
                     asked,
                 },
-                Told::new(format!(
-                    "continuing the rollback of stack `{}`",
-                    self.name()
-                )),
+                Told::new(format!("rolling back stack `{}`", self.name())),
             )
         };
-        match step::prepare(observed.status(), OnFailure::Recover) {
-            Preparation::Plan(_) => Ok(Next::Go(Phase::Prepare)),
+        match step::prepare(observed.status(), Goal::Deploy(OnFailure::Recover)) {
+            Preparation::Proceed(_) => Ok(Next::Go(Phase::Prepare)),
             // Seen under way: what comes after is no late read.
             Preparation::Wait => Ok(wait(STALE_READS)),
-            Preparation::ContinueRollback if asked < STALE_READS => Ok(wait(asked + 1)),
-            Preparation::ContinueRollback | Preparation::DeleteFirst | Preparation::Refuse(_) => {
+            Preparation::ContinueRollback | Preparation::RollBack if asked < STALE_READS => {
+                Ok(wait(asked + 1))
+            }
+            Preparation::ContinueRollback
+            | Preparation::RollBack
+            | Preparation::DeleteFirst
+            | Preparation::Refuse(_) => {
                 let token = self.token(state, "continue");
-                Err(self.failed("roll back", stack, &observed, &token).await)
+                let failed = self.failed("roll back", stack, &observed, &token).await;
+                Err(self.stuck(stack, &observed, failed).await)
             }
         }
     }
 
     async fn planning(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
-        let (verdict, changes) =
-            change_set::read(self.client, &plan.change_set, &plan.stack).await?;
+        let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
+        let operation = self.job.parameters.operation;
         let executing = || Phase::Executing {
             plan: plan.clone(),
-            changes: changes.to_string(),
+            changes: found.counts().to_string(),
             stale: 0,
         };
         match verdict {
@@ -320,7 +420,13 @@ impl Attempt<'_> {
                 state.phase.clone(),
                 Told::new(format!("planning the change of stack `{}`", self.name())),
             )),
+            Verdict::Ready if operation == Operation::Plan => Ok(Next::Planned {
+                change_set: plan.change_set.clone(),
+                plan: found,
+            }),
             Verdict::Ready => {
+                self.pass(state, plan, &found).await?;
+                let changes = found.counts();
                 tracing::info!(stack = plan.stack, change_set = plan.change_set, %changes, "executing the change set");
                 let token = self.token(state, "execute");
                 match change_set::execute(self.client, &plan.change_set, &plan.stack, &token)
@@ -345,11 +451,13 @@ impl Attempt<'_> {
                 let observed = describe(self.client, &plan.stack).await?;
                 let began = observed.status() != Some(StackStatus::ReviewInProgress)
                     && plan.sign(observed.stack()) == Sign::Ours;
-                Ok(if began {
-                    Next::Go(executing())
+                if began {
+                    Ok(Next::Go(executing()))
+                } else if operation == Operation::Execute {
+                    Err(self.obsolete(plan))
                 } else {
-                    Next::Replan
-                })
+                    Ok(Next::Replan)
+                }
             }
             Verdict::Failed(reason) => {
                 // That it cannot be tidied up must not hide why it failed.
@@ -361,6 +469,59 @@ impl Attempt<'_> {
                     reason,
                 })
             }
+        }
+    }
+
+    /// The gate: a plan that would lose data is executed only where that was allowed. One that was reviewed was
+    /// allowed by whoever reviewed it.
+    async fn pass(&self, state: &State, plan: &Planned, found: &Plan) -> Result<(), DeployError> {
+        let policy = &self.job.parameters.loss;
+        if self.job.parameters.operation == Operation::Execute {
+            return Ok(());
+        }
+        let losses = gate::judge(&gate::losses(found, &policy.stateful), policy);
+        if losses.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.tidy(state, plan).await {
+            tracing::warn!(%error, "the plan that was stopped could not be cleaned up");
+        }
+        Err(DeployError::Stopped {
+            stack: self.name().to_owned(),
+            losses,
+        })
+    }
+
+    fn obsolete(&self, plan: &Planned) -> DeployError {
+        DeployError::ObsoletePlan {
+            stack: self.name().to_owned(),
+            change_set: plan.change_set.clone(),
+        }
+    }
+
+    /// A rollback that does not end, with the resources that it could leave out.
+    async fn stuck(&self, stack: &str, observed: &Observed, failed: DeployError) -> DeployError {
+        if observed.status() != Some(StackStatus::UpdateRollbackFailed) {
+            return failed;
+        }
+        let resources = self.client.list_stack_resources().stack_name(stack);
+        let listed = resources.into_paginator().items().send();
+        let listed = listed.collect::<Result<Vec<_>, _>>().await;
+        let candidates: Vec<String> = listed
+            .unwrap_or_default()
+            .iter()
+            .filter(|resource| {
+                let status = resource.resource_status();
+                status.is_some_and(|status| status.as_str() == "UPDATE_FAILED")
+            })
+            .filter_map(|resource| resource.logical_resource_id().map(str::to_owned))
+            .collect();
+        if candidates.is_empty() {
+            return failed;
+        }
+        DeployError::Stuck {
+            failed: Box::new(failed),
+            candidates,
         }
     }
 
@@ -403,7 +564,10 @@ impl Attempt<'_> {
         match (progress, &observed) {
             (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
                 stack: stack.clone(),
-                changes: Some(changes.to_owned()),
+                executed: Some(Executed {
+                    change_set: plan.change_set.clone(),
+                    changes: changes.to_owned(),
+                }),
             }),
             (Progress::Wait, _) => wait(
                 0,
@@ -424,10 +588,10 @@ impl Attempt<'_> {
 
     /// The stack has looked unmoved for too long: the change set says whether its execution began.
     async fn stale(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
-        let (verdict, changes) =
-            change_set::read(self.client, &plan.change_set, &plan.stack).await?;
+        let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
         match verdict {
             Verdict::Ready => Ok(Next::Go(Phase::Planning(plan.clone()))),
+            Verdict::Obsolete if self.change_set().is_some() => Err(self.obsolete(plan)),
             Verdict::Obsolete => Ok(Next::Replan),
             Verdict::ExecutionFailed(reason) | Verdict::Failed(reason) => {
                 Err(DeployError::ChangeSet {
@@ -438,7 +602,7 @@ impl Attempt<'_> {
             Verdict::Pending | Verdict::Executed | Verdict::Empty => Ok(Next::Wait(
                 Phase::Executing {
                     plan: plan.clone(),
-                    changes: changes.to_string(),
+                    changes: found.counts().to_string(),
                     stale: 0,
                 },
                 Told::new(format!(
@@ -454,11 +618,16 @@ impl Attempt<'_> {
     /// elsewhere.
     async fn unchanged(&self, stack: &str) -> Result<Next, DeployError> {
         let observed = describe(self.client, stack).await?;
-        match (step::prepare(observed.status(), OnFailure::Fail), observed) {
-            (Preparation::Plan(Kind::Update), Observed::Present(stack)) => Ok(Next::Done {
-                stack,
-                changes: None,
-            }),
+        match (step::prepare(observed.status(), Goal::Plan), observed) {
+            (Preparation::Proceed(Kind::Update), Observed::Present(stack)) => {
+                Ok(match self.job.parameters.operation {
+                    Operation::Plan => Next::NothingPlanned,
+                    Operation::Deploy | Operation::Execute | Operation::Delete => Next::Done {
+                        stack,
+                        executed: None,
+                    },
+                })
+            }
             _ => Ok(Next::Replan),
         }
     }
@@ -494,59 +663,6 @@ pub(crate) fn since(job: &Job<Parameters>) -> f64 {
         .checked_sub(CLOCK_SKEW)
         .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map_or(0.0, |at| at.as_secs_f64())
-}
-
-async fn done(
-    job: &Job<Parameters>,
-    stack: &Stack,
-    changes: Option<&str>,
-) -> Result<Outcome, DeployError> {
-    let mut variables = Variables::new();
-    let own = [
-        ("StackName", stack.name.clone()),
-        ("StackArn", stack.arn.clone()),
-        ("Changed", changes.is_some().to_string()),
-    ];
-    // An output of the same name is the application's word, and wins.
-    let all = own.iter().map(|(name, value)| (*name, value)).chain(
-        stack
-            .outputs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value)),
-    );
-    for (name, value) in all {
-        variables
-            .insert(name, value)
-            .map_err(DeployError::Variable)?;
-    }
-    let receipts = publish(job, stack).await?;
-    let summary = match changes {
-        Some(changes) => format!("stack `{}` is {}: {changes}", stack.name, stack.status),
-        None => format!("stack `{}` is up to date", stack.name),
-    };
-    Ok(Outcome::Done {
-        summary,
-        variables,
-        receipts,
-        external_id: Some(stack.arn.clone()),
-    })
-}
-
-/// Writes the stack's outputs as `outputs.json` into every output artifact.
-async fn publish(job: &Job<Parameters>, stack: &Stack) -> Result<Vec<Receipt>, DeployError> {
-    let mut receipts = Vec::new();
-    if job.outputs.is_empty() {
-        return Ok(receipts);
-    }
-    let text = serde_json::to_vec_pretty(&stack.outputs).expect("text by text");
-    let file = Source::Bytes {
-        name: "outputs.json",
-        bytes: &text,
-    };
-    for output in &job.outputs {
-        receipts.push(job.publish(output, file).await?);
-    }
-    Ok(receipts)
 }
 
 /// The name of one of an attempt's requests: letters, digits and hyphens, at most 128.

@@ -2,6 +2,7 @@
 
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
 use towpath_stack::cause::Cause;
+use towpath_stack::gate::Loss;
 use towpath_stack::{Fault, StackError, StackStatus};
 use towpath_template::TemplateError;
 
@@ -73,6 +74,35 @@ pub enum DeployError {
         /// AWS's words.
         reason: String,
     },
+    /// The plan would lose data, and that was not allowed.
+    #[error("the plan for stack `{stack}` would lose data: {}", all(.losses))]
+    Stopped {
+        /// The stack.
+        stack: String,
+        /// What would go.
+        losses: Vec<Loss>,
+    },
+    /// A plan that was made before cannot be carried out any more.
+    #[error(
+        "change set `{change_set}` of stack `{stack}` is obsolete: it is gone, or the stack has changed since it was made"
+    )]
+    ObsoletePlan {
+        /// The stack.
+        stack: String,
+        /// The change set, by ARN.
+        change_set: String,
+    },
+    /// A rollback that does not end.
+    #[error("{failed}")]
+    Stuck {
+        /// What it failed with; part of the text already.
+        failed: Box<DeployError>,
+        /// Resources that it could leave out.
+        candidates: Vec<String>,
+    },
+    /// Nothing can be written.
+    #[error("no room for what is to be published: {0}")]
+    NoRoom(std::io::Error),
     /// The stack kept changing under our hands.
     #[error(
         "the plan for stack `{stack}` became obsolete {times} times, because something else changes the stack"
@@ -100,6 +130,11 @@ pub enum DeployError {
     /// The stack may not be deleted.
     #[error("stack `{0}` has termination protection")]
     Protected(String),
+}
+
+fn all(losses: &[Loss]) -> String {
+    let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
+    all.join("; ")
 }
 
 fn operation_failed(
@@ -160,6 +195,26 @@ impl From<DeployError> for Failure {
             DeployError::Stack(error) => stack_failure(&error, message),
             DeployError::Refused { .. } => Failure::configuration(message),
             DeployError::ChangeSet { .. } => Failure::configuration(message),
+            DeployError::Stopped { losses, .. } => {
+                let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
+                Failure::configuration(message).with_hint(format!(
+                    "keep what is there by DeletionPolicy and UpdateReplacePolicy in the template, or allow the loss in \
+                     UserParameters: allow-loss={}, or replace=allow for all; action=plan publishes the whole plan",
+                    names.join(",")
+                ))
+            }
+            DeployError::ObsoletePlan { .. } => Failure::configuration(message)
+                .with_hint("plan again (retry the stage with action=plan), and have the new plan reviewed"),
+            DeployError::Stuck { failed, candidates } => {
+                let failure = Failure::from(*failed);
+                failure.with_hint(format!(
+                    "mend what is named above and retry the stage; or leave resources as they are with skip={} in \
+                     UserParameters, if what the template says of them is true in fact",
+                    candidates.join(",")
+                ))
+            }
+            DeployError::NoRoom(_) => Failure::job(message)
+                .with_hint("raise the function's EphemeralStorage"),
             DeployError::Unsettled { .. } => Failure::new(FailureType::JobFailed, message)
                 .with_hint("see who else deploys the stack, and retry the stage"),
             DeployError::Operation { arn, cause, .. } => {

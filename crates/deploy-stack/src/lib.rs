@@ -10,6 +10,7 @@ mod deploy;
 mod error;
 mod inputs;
 mod parameters;
+mod published;
 mod values;
 
 use aws_sdk_cloudformation::Client;
@@ -56,7 +57,9 @@ impl Action for DeployStack {
     async fn step(&self, job: &Job<Parameters>) -> Result<Outcome, DeployError> {
         let client = self.client(job.parameters.region.as_deref());
         match job.parameters.operation {
-            Operation::Deploy => deploy::step(self, &client, job).await,
+            Operation::Deploy | Operation::Plan | Operation::Execute => {
+                deploy::step(self, &client, job).await
+            }
             Operation::Delete => delete::step(&client, job).await,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use towpath_job::parameters::{FromQuery, ParameterError, Query};
 use towpath_job::{Artifact, ArtifactPath};
+use towpath_stack::gate::Policy;
 use towpath_stack::step::OnFailure;
 
 /// What is done to the stack.
@@ -11,14 +12,30 @@ use towpath_stack::step::OnFailure;
 pub enum Operation {
     /// Make or change it.
     Deploy,
+    /// Say what a deployment would change, and change nothing.
+    Plan,
+    /// Carry out a plan that was made before.
+    Execute,
     /// Delete it. A stack that does not exist is deleted.
     Delete,
+}
+
+impl Operation {
+    /// As `action=` says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Plan => "plan",
+            Self::Execute => "execute",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// What the query string says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
-    /// `action=deploy|delete`.
+    /// `action=deploy|plan|execute|delete`.
     pub operation: Operation,
     /// `stack=`: its name.
     pub stack: String,
@@ -36,9 +53,18 @@ pub struct Parameters {
     pub role: Option<String>,
     /// `region=`: another region than the function's.
     pub region: Option<String>,
-    /// `on-failure=fail|recover`.
+    /// `on-failure=fail|recover|replace`.
     pub on_failure: OnFailure,
+    /// `skip=`: resources that a rollback which got stuck leaves as they are.
+    pub skip: Vec<String>,
+    /// `change-set=`: the ARN of the plan to carry out; nothing where the plan was empty.
+    pub change_set: Option<String>,
+    /// `replace=allow|deny`, `allow-loss=` and `stateful=`: what of the stack's data may go.
+    pub loss: Policy,
 }
+
+/// What `change-set` says of a plan that changes nothing.
+pub(crate) const NOTHING: &str = "none";
 
 const CAPABILITIES: [&str; 3] = [
     "CAPABILITY_IAM",
@@ -50,7 +76,12 @@ impl FromQuery for Parameters {
     fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
         let operation = query.take_choice(
             "action",
-            &[("deploy", Operation::Deploy), ("delete", Operation::Delete)],
+            &[
+                ("deploy", Operation::Deploy),
+                ("plan", Operation::Plan),
+                ("execute", Operation::Execute),
+                ("delete", Operation::Delete),
+            ],
         );
         let template = query.take_artifact_path("template");
         let config = query.take_artifact_path("config");
@@ -61,8 +92,17 @@ impl FromQuery for Parameters {
         let region = query.take_filled("region");
         let on_failure = query.take_choice(
             "on-failure",
-            &[("fail", OnFailure::Fail), ("recover", OnFailure::Recover)],
+            &[
+                ("fail", OnFailure::Fail),
+                ("recover", OnFailure::Recover),
+                ("replace", OnFailure::Replace),
+            ],
         );
+        let skip = query.take_list("skip");
+        let change_set = query.take_filled("change-set");
+        let everything = query.take_choice("replace", &[("deny", false), ("allow", true)]);
+        let named = query.take_list("allow-loss");
+        let stateful = query.take_list("stateful");
         let stack = query.take_required("stack")?;
         let parameters = Self {
             operation: operation?.unwrap_or(Operation::Deploy),
@@ -75,6 +115,13 @@ impl FromQuery for Parameters {
             role,
             region,
             on_failure: on_failure?.unwrap_or(OnFailure::Recover),
+            skip,
+            change_set,
+            loss: Policy {
+                everything: everything?.unwrap_or(false),
+                named: named.into_iter().collect(),
+                stateful: stateful.into_iter().collect(),
+            },
         };
         parameters.check(outputs)?;
         Ok(parameters)
@@ -101,39 +148,50 @@ impl Parameters {
                 format!("one of {}", CAPABILITIES.join(", ")),
             ));
         }
+        if let Some(key) = self.meaningless() {
+            return Err(ParameterError::Conflict(format!(
+                "parameter `{key}` means nothing with action={}",
+                self.operation.name()
+            )));
+        }
         match self.operation {
-            Operation::Deploy if self.template.is_none() => {
+            Operation::Deploy | Operation::Plan if self.template.is_none() => {
                 Err(ParameterError::Missing("template".into()))
             }
-            Operation::Deploy => Ok(()),
-            Operation::Delete => {
-                if let Some(key) = self.meaningless_for_delete() {
-                    return Err(ParameterError::Conflict(format!(
-                        "parameter `{key}` means nothing with action=delete"
-                    )));
-                }
-                // Found out before the stack is gone.
-                match outputs.first() {
-                    Some(output) => Err(ParameterError::Conflict(format!(
-                        "action=delete publishes nothing, but the action declares output artifact `{}`",
-                        output.name
-                    ))),
-                    None => Ok(()),
-                }
+            Operation::Execute if self.change_set.is_none() => {
+                Err(ParameterError::Missing("change-set".into()))
             }
+            Operation::Deploy | Operation::Plan | Operation::Execute => Ok(()),
+            // Found out before the stack is gone.
+            Operation::Delete => match outputs.first() {
+                Some(output) => Err(ParameterError::Conflict(format!(
+                    "action=delete publishes nothing, but the action declares output artifact `{}`",
+                    output.name
+                ))),
+                None => Ok(()),
+            },
         }
     }
 
-    fn meaningless_for_delete(&self) -> Option<&'static str> {
+    /// A key that is given, and that the operation has no use for.
+    fn meaningless(&self) -> Option<&'static str> {
+        let plans = matches!(self.operation, Operation::Deploy | Operation::Plan);
+        let deploys = self.operation == Operation::Deploy;
+        let executes = self.operation == Operation::Execute;
         [
-            (self.template.is_some(), "template"),
-            (self.config.is_some(), "config"),
-            (!self.values.is_empty(), "Param.NAME"),
-            (!self.tags.is_empty(), "Tag.NAME"),
-            (!self.capabilities.is_empty(), "capabilities"),
+            (plans, self.template.is_some(), "template"),
+            (plans, self.config.is_some(), "config"),
+            (plans, !self.values.is_empty(), "Param.NAME"),
+            (plans, !self.tags.is_empty(), "Tag.NAME"),
+            (plans, !self.capabilities.is_empty(), "capabilities"),
+            (plans, !self.loss.stateful.is_empty(), "stateful"),
+            (deploys, self.loss.everything, "replace"),
+            (deploys, !self.loss.named.is_empty(), "allow-loss"),
+            (deploys, !self.skip.is_empty(), "skip"),
+            (executes, self.change_set.is_some(), "change-set"),
         ]
         .into_iter()
-        .find_map(|(given, key)| given.then_some(key))
+        .find_map(|(meant, given, key)| (given && !meant).then_some(key))
     }
 }
 
@@ -198,7 +256,7 @@ mod tests {
             ("stack=a_b&template=A::b", "a stack's name"),
             (
                 "action=replace&stack=a&template=A::b",
-                "one of deploy, delete",
+                "one of deploy, plan, execute, delete",
             ),
             ("stack=a&template=t.yaml", "Artifact::path"),
             (
@@ -211,9 +269,22 @@ mod tests {
             ),
             (
                 "action=delete&stack=a&on-failure=panic",
-                "one of fail, recover",
+                "one of fail, recover, replace",
             ),
             ("action=delete&stak=a", "`stak`"),
+            ("action=execute&stack=a", "`change-set` is missing"),
+            (
+                "action=execute&stack=a&change-set=arn:x&template=A::b",
+                "`template` means nothing with action=execute",
+            ),
+            (
+                "action=plan&stack=a&template=A::b&replace=allow",
+                "`replace` means nothing with action=plan",
+            ),
+            (
+                "stack=a&template=A::b&change-set=arn:x",
+                "`change-set` means nothing with action=deploy",
+            ),
         ] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(words), "{text}: {error}");

@@ -1,7 +1,6 @@
 //! Change sets: made, read, executed and discarded by ARN.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
@@ -187,108 +186,11 @@ fn is_empty_reason(reason: &str) -> bool {
         || reason.starts_with("No updates are to be performed")
 }
 
-/// The changes that a change set makes, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Resources that are made.
-    pub added: usize,
-    /// Resources that are changed in place.
-    pub modified: usize,
-    /// Resources that are, or may be, replaced.
-    pub replaced: usize,
-    /// Resources that go.
-    pub removed: usize,
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            (self.added, "added"),
-            (self.modified, "changed"),
-            (self.replaced, "replaced"),
-            (self.removed, "removed"),
-        ];
-        let mut any = false;
-        for (count, word) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, "{}{count} {word}", if any { ", " } else { "" })?;
-            any = true;
-        }
-        if any {
-            Ok(())
-        } else {
-            f.write_str("outputs or settings only")
-        }
-    }
-}
-
-/// Reads a change set by ARN: what has become of it, and what it changes.
-pub async fn read(
-    client: &Client,
-    change_set: &str,
-    stack: &str,
-) -> Result<(Verdict, Changes), StackError> {
-    let mut changes = Changes::default();
-    let mut next = None;
-    loop {
-        let answer = match client
-            .describe_change_set()
-            .change_set_name(change_set)
-            .stack_name(stack)
-            .set_next_token(next.take())
-            .send()
-            .await
-        {
-            Ok(answer) => answer,
-            Err(error) => {
-                let error = StackError::call("describe change set", change_set, &error);
-                return if is_gone(&error) {
-                    Ok((Verdict::Obsolete, changes))
-                } else {
-                    Err(error)
-                };
-            }
-        };
-        for change in answer
-            .changes()
-            .iter()
-            .filter_map(|change| change.resource_change())
-        {
-            count(
-                &mut changes,
-                change.action().map_or("", |action| action.as_str()),
-                change
-                    .replacement()
-                    .map_or("", |replacement| replacement.as_str()),
-            );
-        }
-        next = answer.next_token().map(str::to_owned);
-        if next.is_none() {
-            let verdict = verdict(
-                answer.status().map_or("", |status| status.as_str()),
-                answer
-                    .execution_status()
-                    .map_or("", |status| status.as_str()),
-                answer.status_reason().unwrap_or(""),
-            );
-            return Ok((verdict, changes));
-        }
-    }
-}
-
-fn is_gone(error: &StackError) -> bool {
+pub(crate) fn is_gone(error: &StackError) -> bool {
     matches!(
         error.code(),
         Some("ChangeSetNotFound" | "ChangeSetNotFoundException")
     )
-}
-
-fn count(changes: &mut Changes, action: &str, replacement: &str) {
-    match (action, replacement) {
-        ("Add" | "Import", _) => changes.added += 1,
-        ("Remove", _) => changes.removed += 1,
-        (_, "True" | "Conditional") => changes.replaced += 1,
-        _ => changes.modified += 1,
-    }
 }
 
 /// How the request to execute a change set was answered.
@@ -313,6 +215,8 @@ pub async fn execute(
         .change_set_name(change_set)
         .stack_name(stack)
         .client_request_token(token)
+        // Said always: AWS documents another default here than for updates without a change set.
+        .disable_rollback(false)
         .send()
         .await;
     match answer {
@@ -403,25 +307,5 @@ mod tests {
                 "{status} {execution}"
             );
         }
-    }
-
-    #[test]
-    fn changes_are_counted_by_what_they_do() {
-        let mut changes = Changes::default();
-        for (action, replacement) in [
-            ("Add", ""),
-            ("Modify", "False"),
-            ("Modify", "True"),
-            ("Modify", "Conditional"),
-            ("Remove", ""),
-            ("Dynamic", ""),
-        ] {
-            count(&mut changes, action, replacement);
-        }
-        assert_eq!(
-            changes.to_string(),
-            "1 added, 2 changed, 2 replaced, 1 removed"
-        );
-        assert_eq!(Changes::default().to_string(), "outputs or settings only");
     }
 }

@@ -1,14 +1,16 @@
 //! CloudFormation: from an observed state to the next step, change sets, and the first cause of a
 //! failure.
 //!
-//! The decisions ([`step`], [`change_set::verdict`], [`cause::first_cause`]) are pure and hold in
+//! The decisions ([`step`], [`change_set::verdict`], [`gate`], [`cause::first_cause`]) are pure and hold in
 //! tables. The calls around them address a stack by its ARN once it is known, because a name can
 //! come to mean another stack. This crate knows nothing of CodePipeline.
 
 pub mod cause;
 pub mod change_set;
 mod error;
+pub mod gate;
 mod observe;
+pub mod plan;
 mod status;
 pub mod step;
 

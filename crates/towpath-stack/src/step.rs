@@ -7,9 +7,23 @@ use crate::{Observed, StackStatus};
 pub enum OnFailure {
     /// Nothing: a broken stack is refused.
     Fail,
-    /// What loses no data that anybody relied on: a stack whose creation was rolled back is deleted
-    /// and made anew, and a rollback that got stuck is continued. The default.
+    /// What loses no data that anybody relied on: a stack whose creation was rolled back is deleted and made anew, an
+    /// update that stopped half way is rolled back, and a rollback that got stuck is continued. The default.
     Recover,
+    /// Also what loses data: a stack whose creation, deletion or rollback failed is deleted and made anew. For stacks
+    /// that hold none, such as those of tests.
+    Replace,
+}
+
+/// What is to be done about a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Make or change it.
+    Deploy(OnFailure),
+    /// Say what a deployment would do, and do nothing.
+    Plan,
+    /// Carry out a change set that was made before.
+    Execute,
 }
 
 /// How a change set relates to the stack.
@@ -21,65 +35,86 @@ pub enum Kind {
     Update,
 }
 
-/// What a deployment does first.
+/// What is done first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preparation {
-    /// Make a change set.
-    Plan(Kind),
-    /// Somebody else's operation runs: look again later, and plan afresh then.
+    /// Make a change set; or, where that is the goal, execute the one that there is.
+    Proceed(Kind),
+    /// An operation runs: look again later, and decide afresh then.
     Wait,
-    /// Delete what is left of a creation that never succeeded, then plan.
+    /// Delete what is left of the stack, then look again.
     DeleteFirst,
-    /// Continue the rollback that got stuck, then plan.
+    /// Continue the rollback that got stuck, then look again.
     ContinueRollback,
+    /// Roll the update that stopped half way back, then look again.
+    RollBack,
     /// Nothing can be done safely.
     Refuse(&'static str),
 }
 
-/// The first step of a deployment, from the stack's status and the policy.
-pub fn prepare(status: Option<StackStatus>, policy: OnFailure) -> Preparation {
+/// The first step towards a goal, from the stack's status.
+///
+/// Which operations a status allows is AWS's: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>
+/// and the pages on stack failure options and on continuing a rollback.
+pub fn prepare(status: Option<StackStatus>, goal: Goal) -> Preparation {
+    use OnFailure::{Fail, Recover, Replace};
+    use Preparation as P;
     use StackStatus as S;
-    let recover = |step: Preparation, refusal: &'static str| match policy {
-        OnFailure::Recover => step,
-        OnFailure::Fail => Preparation::Refuse(refusal),
-    };
     let Some(status) = status else {
-        return Preparation::Plan(Kind::Create);
+        return match goal {
+            Goal::Deploy(_) | Goal::Plan => P::Proceed(Kind::Create),
+            Goal::Execute => P::Refuse("it does not exist, so there is no change set of it either"),
+        };
     };
-    match status {
-        S::ReviewInProgress | S::DeleteComplete => Preparation::Plan(Kind::Create),
-        S::CreateComplete
-        | S::UpdateComplete
-        | S::ImportComplete
-        | S::UpdateRollbackComplete
-        | S::ImportRollbackComplete => Preparation::Plan(Kind::Update),
-        S::CreateInProgress
-        | S::UpdateInProgress
-        | S::UpdateCompleteCleanupInProgress
-        | S::RollbackInProgress
-        | S::UpdateRollbackInProgress
-        | S::UpdateRollbackCompleteCleanupInProgress
-        | S::DeleteInProgress
-        | S::ImportInProgress
-        | S::ImportRollbackInProgress => Preparation::Wait,
-        S::RollbackComplete | S::RollbackFailed => recover(
-            Preparation::DeleteFirst,
-            "its creation failed and it can only be deleted; say on-failure=recover, or delete it",
+    match (status, goal) {
+        (S::DeleteComplete, Goal::Execute) => {
+            P::Refuse("it was deleted, and its change sets with it; plan again")
+        }
+        (S::ReviewInProgress | S::DeleteComplete, _) => P::Proceed(Kind::Create),
+        (
+            S::CreateComplete
+            | S::UpdateComplete
+            | S::ImportComplete
+            | S::UpdateRollbackComplete
+            | S::ImportRollbackComplete,
+            _,
+        ) => P::Proceed(Kind::Update),
+        (
+            S::CreateInProgress
+            | S::UpdateInProgress
+            | S::UpdateCompleteCleanupInProgress
+            | S::RollbackInProgress
+            | S::UpdateRollbackInProgress
+            | S::UpdateRollbackCompleteCleanupInProgress
+            | S::DeleteInProgress
+            | S::ImportInProgress
+            | S::ImportRollbackInProgress,
+            _,
+        ) => P::Wait,
+        (S::RollbackComplete | S::RollbackFailed, Goal::Deploy(Recover | Replace)) => {
+            P::DeleteFirst
+        }
+        (S::RollbackComplete | S::RollbackFailed, _) => P::Refuse(
+            "its creation failed and it can only be deleted; deploy with on-failure=recover, or delete it",
         ),
-        S::UpdateRollbackFailed => recover(
-            Preparation::ContinueRollback,
-            "its last rollback got stuck; say on-failure=recover, or continue the rollback by hand",
+        (S::UpdateRollbackFailed, Goal::Deploy(Recover)) => P::ContinueRollback,
+        (S::UpdateFailed, Goal::Deploy(Recover | Replace)) => P::RollBack,
+        (S::CreateFailed | S::DeleteFailed | S::UpdateRollbackFailed, Goal::Deploy(Replace)) => {
+            P::DeleteFirst
+        }
+        (S::UpdateRollbackFailed, _) => P::Refuse(
+            "its last rollback got stuck; deploy with on-failure=recover, or continue the rollback by hand",
         ),
-        S::CreateFailed => Preparation::Refuse(
-            "its creation failed with rollback disabled, and what it made may hold data; look at it, delete it with action=delete, then retry",
+        (S::UpdateFailed, Goal::Deploy(Fail) | Goal::Plan | Goal::Execute) => P::Refuse(
+            "its last update failed with rollback disabled; deploy with on-failure=recover, or roll it back by hand",
         ),
-        S::UpdateFailed => Preparation::Refuse(
-            "its last update failed with rollback disabled; roll it back by hand, then retry",
+        (S::CreateFailed, _) => P::Refuse(
+            "its creation failed with rollback disabled, and what it made may hold data; look at it, then deploy with on-failure=replace, or delete it with action=delete",
         ),
-        S::DeleteFailed => Preparation::Refuse(
-            "its deletion failed half way; finish that with action=delete, then retry",
+        (S::DeleteFailed, _) => P::Refuse(
+            "its deletion failed half way; finish that with action=delete, or deploy with on-failure=replace",
         ),
-        S::ImportRollbackFailed => Preparation::Refuse(
+        (S::ImportRollbackFailed, _) => P::Refuse(
             "its import could not be rolled back; AWS documents no way on, so mend it by hand",
         ),
     }
@@ -251,68 +286,101 @@ pub fn deletion(observed: &Observed, asked: Option<u32>) -> Deletion {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::Stack;
 
+    /// Each status by each goal, and by a deletion: what docs/actions.md shows, and what the action does.
     #[test]
     fn every_status_has_its_first_step() {
-        use Preparation as P;
-        use StackStatus as S;
-        let refused = |step: P| matches!(step, P::Refuse(_));
-        for (status, under_recover, fail_refuses) in [
-            (S::ReviewInProgress, P::Plan(Kind::Create), false),
-            (S::DeleteComplete, P::Plan(Kind::Create), false),
-            (S::CreateComplete, P::Plan(Kind::Update), false),
-            (S::UpdateComplete, P::Plan(Kind::Update), false),
-            (S::ImportComplete, P::Plan(Kind::Update), false),
-            (S::UpdateRollbackComplete, P::Plan(Kind::Update), false),
-            (S::ImportRollbackComplete, P::Plan(Kind::Update), false),
-            (S::CreateInProgress, P::Wait, false),
-            (S::UpdateInProgress, P::Wait, false),
-            (S::UpdateCompleteCleanupInProgress, P::Wait, false),
-            (S::RollbackInProgress, P::Wait, false),
-            (S::UpdateRollbackInProgress, P::Wait, false),
-            (S::UpdateRollbackCompleteCleanupInProgress, P::Wait, false),
-            (S::DeleteInProgress, P::Wait, false),
-            (S::ImportInProgress, P::Wait, false),
-            (S::ImportRollbackInProgress, P::Wait, false),
-            (S::RollbackComplete, P::DeleteFirst, true),
-            (S::RollbackFailed, P::DeleteFirst, true),
-            (S::UpdateRollbackFailed, P::ContinueRollback, true),
-        ] {
-            assert_eq!(
-                prepare(Some(status), OnFailure::Recover),
-                under_recover,
-                "{status}"
-            );
-            assert_eq!(
-                refused(prepare(Some(status), OnFailure::Fail)),
-                fail_refuses,
-                "{status}"
-            );
-        }
-        for status in [
-            S::CreateFailed,
-            S::UpdateFailed,
-            S::DeleteFailed,
-            S::ImportRollbackFailed,
-        ] {
-            for policy in [OnFailure::Fail, OnFailure::Recover] {
-                assert!(refused(prepare(Some(status), policy)), "{status}");
+        let page = include_str!("../../../docs/actions.md");
+        let mut table = "\
+            | the stack is | `plan` | `execute` | `deploy`, `fail` | `deploy`, `recover` | `deploy`, `replace` | `delete` |\n\
+            |---|---|---|---|---|---|---|\n"
+            .to_owned();
+        let all = StackStatus::ALL.map(Some);
+        for status in [None].into_iter().chain(all) {
+            let word =
+                status.map_or_else(|| "not there".to_owned(), |status| format!("`{status}`"));
+            let mut cells = vec![word];
+            for goal in [
+                Goal::Plan,
+                Goal::Execute,
+                Goal::Deploy(OnFailure::Fail),
+                Goal::Deploy(OnFailure::Recover),
+                Goal::Deploy(OnFailure::Replace),
+            ] {
+                cells.push(
+                    match (prepare(status, goal), goal) {
+                        (Preparation::Proceed(_), Goal::Execute) => "executes",
+                        (Preparation::Proceed(Kind::Create), _) => "creates",
+                        (Preparation::Proceed(Kind::Update), _) => "updates",
+                        (Preparation::Wait, _) => "waits",
+                        (Preparation::DeleteFirst, _) => "deletes, creates",
+                        (Preparation::ContinueRollback, _) => "continues the rollback, updates",
+                        (Preparation::RollBack, _) => "rolls back, updates",
+                        (Preparation::Refuse(_), _) => "refuses",
+                    }
+                    .to_owned(),
+                );
             }
+            let seen = status.map_or(Observed::Absent, observed);
+            cells.push(
+                match deletion(&seen, None) {
+                    Deletion::Done => "is done",
+                    Deletion::Start => "deletes",
+                    Deletion::Wait => "waits",
+                    Deletion::Failed => "fails",
+                }
+                .to_owned(),
+            );
+            let _ = writeln!(table, "| {} |", cells.join(" | "));
         }
-        assert_eq!(prepare(None, OnFailure::Fail), P::Plan(Kind::Create));
+        assert!(
+            page.contains(&table),
+            "docs/actions.md does not have this table:\n{table}"
+        );
     }
 
     #[test]
-    fn only_a_creation_that_was_rolled_back_is_deleted() {
+    fn a_goal_that_only_looks_or_executes_deletes_and_rolls_back_nothing() {
+        for status in [None].into_iter().chain(StackStatus::ALL.map(Some)) {
+            for goal in [Goal::Plan, Goal::Execute, Goal::Deploy(OnFailure::Fail)] {
+                let step = prepare(status, goal);
+                assert!(
+                    matches!(
+                        step,
+                        Preparation::Proceed(_) | Preparation::Wait | Preparation::Refuse(_)
+                    ),
+                    "{status:?} {goal:?}: {step:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_that_ever_worked_is_deleted_only_by_replace() {
         for status in StackStatus::ALL {
-            let deletes = prepare(Some(status), OnFailure::Recover) == Preparation::DeleteFirst;
-            let rolled_back = matches!(
+            let deletes =
+                |policy| prepare(Some(status), Goal::Deploy(policy)) == Preparation::DeleteFirst;
+            let never_worked = matches!(
                 status,
                 StackStatus::RollbackComplete | StackStatus::RollbackFailed
             );
-            assert_eq!(deletes, rolled_back, "{status}");
+            assert!(!deletes(OnFailure::Fail), "{status}");
+            assert_eq!(deletes(OnFailure::Recover), never_worked, "{status}");
+            let failed = matches!(
+                status,
+                StackStatus::CreateFailed
+                    | StackStatus::DeleteFailed
+                    | StackStatus::UpdateRollbackFailed
+            );
+            assert_eq!(
+                deletes(OnFailure::Replace),
+                never_worked || failed,
+                "{status}"
+            );
         }
     }
 

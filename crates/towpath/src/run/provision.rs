@@ -15,6 +15,7 @@ use towpath_archive::Packing;
 use towpath_aws::SdkConfig;
 use towpath_loopback::Loopback;
 use towpath_stack::change_set::{self, Desired, Making, ParameterValue, TemplateSource, Verdict};
+use towpath_stack::plan;
 use towpath_stack::step::{self, Kind, Progress, Sign};
 use towpath_stack::{Observed, cause, describe};
 use towpath_template::Template;
@@ -240,10 +241,7 @@ impl Provision<'_> {
             Making::NothingToDo | Making::Clash => bail!("template {name} has no resources"),
         };
         loop {
-            match change_set::read(client, &made.change_set, &made.stack)
-                .await?
-                .0
-            {
+            match plan::read(client, &made.change_set, &made.stack).await?.0 {
                 Verdict::Pending => tokio::time::sleep(LOOK).await,
                 Verdict::Ready => break,
                 Verdict::Failed(reason) | Verdict::ExecutionFailed(reason) => {

@@ -1,0 +1,99 @@
+//! What `action=plan` says is what `action=execute` does, or nothing.
+
+use crate::{act, told, topics, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_stack_that_is_not_there_yet() {
+    let world = world().await;
+    let plan = act(&world, &topics(2), "&action=plan").await;
+    assert_eq!(
+        plan.succeeded().summary.as_deref(),
+        Some("the plan for stack `app`: 2 added")
+    );
+    assert_eq!(plan.variables["Changed"], "true");
+    assert_eq!(plan.variables["Losses"], "0");
+    let (status, _) = world.stack("app").await.expect("a shell");
+    assert_eq!(status, "REVIEW_IN_PROGRESS", "nothing is made");
+    let page = told(&world, &plan, "plan.md").await;
+    assert!(
+        page.starts_with(
+            "# Plan for stack `app`\n\n2 added.\n\n## Added\n\n- `Topic1` (AWS::SNS::Topic)\n"
+        ),
+        "{page}"
+    );
+    let json = told(&world, &plan, "plan.json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["change_set"], plan.variables["ChangeSetArn"]);
+    assert_eq!(json["changes"].as_array().map(Vec::len), Some(2));
+
+    let execute = format!(
+        "&action=execute&change-set={}",
+        plan.variables["ChangeSetArn"]
+    );
+    let done = act(&world, "", &execute).await;
+    assert_eq!(done.succeeded().variables["Changed"], "true");
+    assert!(done.variables["First"].contains("sns"), "{done:?}");
+    assert_eq!(world.stack("app").await.expect("it").0, "CREATE_COMPLETE");
+    assert!(told(&world, &done, "plan.md").await.contains("2 added"));
+    assert!(told(&world, &done, "outputs.json").await.contains("First"));
+    // Once more is no second time.
+    let again = act(&world, "", &execute).await;
+    again.succeeded();
+    assert_eq!(world.stack("app").await.expect("it").0, "CREATE_COMPLETE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_the_stack_has_changed_meanwhile() {
+    let world = world().await;
+    act(&world, &topics(1), "").await.succeeded();
+    let plan = act(&world, &topics(2), "&action=plan").await;
+    act(&world, &topics(3), "").await.succeeded();
+    let execute = format!(
+        "&action=execute&change-set={}",
+        plan.succeeded().variables["ChangeSetArn"]
+    );
+    act(&world, "", &execute).await.failed(
+        "ConfigurationError",
+        &[
+            "change set `arn:",
+            "of stack `app` is obsolete",
+            "plan again",
+        ],
+    );
+    assert_eq!(world.stack("app").await.expect("it").0, "UPDATE_COMPLETE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_changes_there_is_nothing_to_execute() {
+    let world = world().await;
+    act(&world, &topics(1), "").await.succeeded();
+    let plan = act(&world, &topics(1), "&action=plan").await;
+    assert_eq!(plan.succeeded().variables["Changed"], "false");
+    assert_eq!(plan.variables["ChangeSetArn"], "none");
+    let left = world.cloudformation.list_change_sets().stack_name("app");
+    let left = left
+        .send()
+        .await
+        .expect("a list")
+        .summaries
+        .unwrap_or_default();
+    let failed: Vec<_> = left
+        .iter()
+        .filter(|set| {
+            set.status()
+                .is_some_and(|status| status.as_str() == "FAILED")
+        })
+        .collect();
+    assert!(failed.is_empty(), "empty plans pile up: {failed:?}");
+    let done = act(&world, "", "&action=execute&change-set=none").await;
+    assert_eq!(done.succeeded().variables["Changed"], "false");
+    for (change_set, words) in [(
+        "arn:aws:cloudformation:us-east-1:000000000000:changeSet/x/00000000-0000-0000-0000-000000000000",
+        "is obsolete",
+    )] {
+        let execute = format!("&action=execute&change-set={change_set}");
+        act(&world, "", &execute)
+            .await
+            .failed("ConfigurationError", &[words]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Stacks: planned, reviewed and executed, stopped before they lose data, and brought out of whatever state they are in.
+
+mod a_broken_stack_is_brought_back;
+mod a_plan_is_reviewed_and_executed;
+mod data_is_not_lost_unasked;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use towpath_tests::{Action, Done, Setup, Tree, World};
+
+const ROLE: &str = "role=arn:aws:iam::000000000000:role/deployment";
+
+/// A world with the suite's functions.
+async fn world() -> World {
+    Setup::new(env!("CARGO_BIN_EXE_towpath-under-test"))
+        .start()
+        .await
+}
+
+/// Runs `deploy-stack` on a template for the stack `app`.
+async fn act(world: &World, template: &str, parameters: &str) -> Done {
+    let tree = Tree::new().file("template.yaml", template);
+    let operation = ["action=execute", "action=delete"];
+    let template = if operation.iter().any(|it| parameters.contains(it)) {
+        ""
+    } else {
+        "&template=Source::template.yaml"
+    };
+    let parameters = format!("stack=app&{ROLE}{template}{parameters}");
+    let mut action = Action::of("deploy-stack", &parameters);
+    if !parameters.contains("action=delete") {
+        action = action.makes("Told");
+    }
+    world.act(&tree, action).await
+}
+
+/// The file of what the action has told.
+async fn told(world: &World, done: &Done, file: &str) -> String {
+    let bytes = world.file(done, "Told", file).await;
+    String::from_utf8(bytes).expect("text")
+}
+
+/// Waits until the stack `app` has this status.
+async fn until(world: &World, wanted: &str) {
+    for _ in 0..2_000 {
+        let (status, _) = world.stack("app").await.expect("the stack");
+        if status == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the stack is not {wanted}: {:?}", world.stack("app").await);
+}
+
+/// A template with a topic and a table of that name.
+fn table(name: &str, attributes: &str) -> String {
+    format!(
+        "Resources:
+  Orders:
+    Type: AWS::DynamoDB::Table
+{attributes}    Properties:
+      TableName: {name}
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{{AttributeName: id, AttributeType: S}}]
+      KeySchema: [{{AttributeName: id, KeyType: HASH}}]
+"
+    )
+}
+
+/// A template with so many topics, and an output.
+fn topics(count: usize) -> String {
+    let mut text = "Resources:\n".to_owned();
+    for number in 1..=count {
+        let _ = writeln!(text, "  Topic{number}:\n    Type: AWS::SNS::Topic");
+    }
+    text + "Outputs:\n  First:\n    Value: !Ref Topic1\n"
+}
