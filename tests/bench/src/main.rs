@@ -10,6 +10,7 @@ mod figure;
 mod functions;
 mod install;
 mod loopback;
+mod package;
 mod pipeline;
 mod programs;
 mod runtime_api;
@@ -40,6 +41,8 @@ enum What {
     Artifacts(artifacts::Options),
     /// A hit in the dependency cache against a cold `npm ci`, and against a restore by tar and zstd
     Install,
+    /// Packaging an application that has not changed, against hashing its files; and its memory
+    Package,
     /// `towpath run` of the sample application against the same npm commands by hand
     Pipeline,
     /// The functions' size, start and memory against a Node.js handler with the AWS SDK
@@ -63,6 +66,10 @@ fn main() -> ExitCode {
             let own: Vec<String> = std::env::args().skip(2).collect();
             return install::worker(&own);
         }
+        Some(package::WORKER) => {
+            let own: Vec<String> = std::env::args().skip(2).collect();
+            return package::worker(&own);
+        }
         _ => {}
     }
     let arguments = Arguments::parse();
@@ -77,6 +84,7 @@ fn main() -> ExitCode {
         match arguments.what {
             What::Artifacts(options) => artifacts::measure(&options, arguments.quick),
             What::Install => install::measure(arguments.quick).await,
+            What::Package => package::measure(arguments.quick).await,
             What::Pipeline => pipeline::measure(arguments.quick),
             What::Functions => functions::measure(arguments.quick).await,
             What::Deploy => deploy::measure(arguments.quick),
