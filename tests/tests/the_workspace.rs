@@ -27,13 +27,8 @@ const LAYERS: &[&[&str]] = &[
         "towpath-report",
         "towpath-secret",
     ],
-    &["towpath-artifact", "towpath-tool"],
-    &[
-        "towpath-job",
-        "towpath-stack",
-        "towpath-template",
-        "towpath-engine",
-    ],
+    &["towpath-artifact", "towpath-tool", "towpath-template"],
+    &["towpath-job", "towpath-stack", "towpath-engine"],
     &[
         "install-deps",
         "test-and-package",

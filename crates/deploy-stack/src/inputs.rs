@@ -61,7 +61,19 @@ pub(crate) async fn desired(
         tags,
         capabilities: parameters.capabilities.clone(),
         role: parameters.role.clone(),
+        nested: parameters.nested && has_nested_stacks(&template),
     })
+}
+
+/// Whether stacks are nested in it. A transform may make some that are not to be seen yet.
+fn has_nested_stacks(template: &Template) -> bool {
+    template.value().get("Transform").is_some()
+        || template.resources().values().any(|resource| {
+            resource
+                .get("Type")
+                .and_then(serde_json::Value::as_str)
+                .is_some_and(|name| name == "AWS::CloudFormation::Stack")
+        })
 }
 
 async fn read(job: &Job<Parameters>, path: &ArtifactPath) -> Result<String, DeployError> {

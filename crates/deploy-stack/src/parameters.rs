@@ -53,6 +53,8 @@ pub struct Parameters {
     pub role: Option<String>,
     /// `region=`: another region than the function's.
     pub region: Option<String>,
+    /// `nested=on|off`: whether change sets are made of nested stacks, too.
+    pub nested: bool,
     /// `on-failure=fail|recover|replace`.
     pub on_failure: OnFailure,
     /// `skip=`: resources that a rollback which got stuck leaves as they are.
@@ -90,6 +92,7 @@ impl FromQuery for Parameters {
         let capabilities = query.take_list("capabilities");
         let role = query.take_filled("role");
         let region = query.take_filled("region");
+        let nested = query.take_choice("nested", &[("on", true), ("off", false)]);
         let on_failure = query.take_choice(
             "on-failure",
             &[
@@ -114,6 +117,7 @@ impl FromQuery for Parameters {
             capabilities,
             role,
             region,
+            nested: nested?.unwrap_or(true),
             on_failure: on_failure?.unwrap_or(OnFailure::Recover),
             skip,
             change_set,
@@ -184,6 +188,7 @@ impl Parameters {
             (plans, !self.values.is_empty(), "Param.NAME"),
             (plans, !self.tags.is_empty(), "Tag.NAME"),
             (plans, !self.capabilities.is_empty(), "capabilities"),
+            (plans, !self.nested, "nested"),
             (plans, !self.loss.stateful.is_empty(), "stateful"),
             (deploys, self.loss.everything, "replace"),
             (deploys, !self.loss.named.is_empty(), "allow-loss"),

@@ -21,6 +21,8 @@ pub struct Desired {
     pub capabilities: Vec<String>,
     /// The role that CloudFormation assumes.
     pub role: Option<String>,
+    /// Whether change sets are made of nested stacks, too, so that a plan shows what becomes of their resources.
+    pub nested: bool,
 }
 
 /// Where the template is.
@@ -89,7 +91,8 @@ pub async fn create(
             Kind::Create => ChangeSetType::Create,
             Kind::Update => ChangeSetType::Update,
         })
-        .set_role_arn(desired.role.clone());
+        .set_role_arn(desired.role.clone())
+        .set_include_nested_stacks(desired.nested.then_some(true));
     request = match &desired.template {
         TemplateSource::Body(text) => request.template_body(text),
         TemplateSource::Url(url) => request.template_url(url),

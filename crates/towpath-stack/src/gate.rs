@@ -215,6 +215,7 @@ mod tests {
             ("Custom::Ledger", Remove, None, true),
         ] {
             let plan = Plan {
+                gaps: Vec::new(),
                 changes: vec![planned(kind, action, policy)],
             };
             let stateful = ["Custom::Ledger".to_owned()].into();
@@ -236,6 +237,7 @@ mod tests {
             from: None,
         }];
         let plan = Plan {
+            gaps: Vec::new(),
             changes: vec![table],
         };
         let found = losses(&plan, &BTreeSet::new());

@@ -1,36 +1,35 @@
 //! What a change set would do, resource by resource: read whole, with nested stacks, and shown to people.
 //!
-//! `DescribeChangeSet` leaves changes out when it is asked for the values of properties, and says so in its reason only
-//! sometimes. So it is asked twice: the plain answer says what changes, the other one adds the values.
+//! A plan holds no secret: the value of a parameter that is declared `NoEcho`, and of every property that such a value
+//! flows into, is not in it.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Change, ChangeSetStatus, ExecutionStatus, Replacement, RequiresRecreation, ResourceChange,
-    ResourceChangeDetail,
+    Replacement, RequiresRecreation, ResourceChange, ResourceChangeDetail,
 };
 use serde::Serialize;
 
-use crate::StackError;
-use crate::change_set::{self, Verdict};
-
+mod read;
 mod render;
+mod secrets;
 
+pub use read::read;
 pub use render::Document;
-
-/// How deep nested stacks are followed.
-const DEPTH: usize = 5;
+use secrets::Hidden;
 
 /// What stands for a value that nobody may see.
 const HIDDEN: &str = "****";
+
+/// What stands in a change set for a value that only the deployment can know.
+const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// All that a change set changes. Of a stack that changes in its outputs or settings alone, nothing is listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Each resource, the stack's own before those of nested stacks.
     pub changes: Vec<Planned>,
+    /// What of it is not shown, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
 }
 
 /// What becomes of one resource.
@@ -167,169 +166,12 @@ impl Plan {
     }
 }
 
-/// Reads a change set by ARN: what has become of it, and, when it can be executed, what it would do.
-pub async fn read(
-    client: &Client,
-    change_set: &str,
-    stack: &str,
-) -> Result<(Verdict, Plan), StackError> {
-    let mut plan = Plan::default();
-    let Some(answer) = pages(client, change_set, Some(stack), false).await? else {
-        return Ok((Verdict::Obsolete, plan));
-    };
-    if answer.stack != stack && answer.stack.starts_with("arn:") && stack.starts_with("arn:") {
-        return Err(StackError::Unreadable {
-            stack: stack.to_owned(),
-            what: format!("change set `{change_set}` is one of `{}`", answer.stack),
-        });
-    }
-    let verdict = answer.verdict();
-    // What was executed is still told, so that it can be published when it is done.
-    if matches!(verdict, Verdict::Ready | Verdict::Executed) {
-        follow(
-            client,
-            change_set,
-            Some(stack),
-            answer,
-            Vec::new(),
-            &mut plan,
-        )
-        .await?;
-    }
-    Ok((verdict, plan))
-}
-
-/// Lists the changes of one change set, and those of the nested ones that it names.
-async fn follow(
-    client: &Client,
-    change_set: &str,
-    stack: Option<&str>,
-    plain: Answer,
-    within: Vec<String>,
-    plan: &mut Plan,
-) -> Result<(), StackError> {
-    // An engine without these values is still one that can deploy.
-    let valued = match pages(client, change_set, stack, true).await {
-        Ok(valued) => valued.unwrap_or_default(),
-        Err(error) => {
-            tracing::debug!(%error, "no values of properties");
-            Answer::default()
-        }
-    };
-    let hidden = plain.hidden();
-    let mut nested = Vec::new();
-    for change in &plain.changes {
-        let id = change.logical_resource_id();
-        let better = valued
-            .changes
-            .iter()
-            .find(|other| other.logical_resource_id() == id);
-        plan.changes
-            .push(planned(better.unwrap_or(change), within.clone(), &hidden));
-        if let (Some(inner), Some(id)) = (change.change_set_id(), id) {
-            nested.push((inner.to_owned(), id.to_owned()));
-        }
-    }
-    if within.len() >= DEPTH {
-        return Ok(());
-    }
-    for (inner, id) in nested {
-        if let Some(answer) = pages(client, &inner, None, false).await? {
-            let mut path = within.clone();
-            path.push(id);
-            Box::pin(follow(client, &inner, None, answer, path, plan)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A change set with all of its pages.
-#[derive(Default)]
-struct Answer {
-    /// The stack's ARN.
-    stack: String,
-    status: String,
-    execution: String,
-    reason: String,
-    changes: Vec<ResourceChange>,
-    /// Parameters by name, with values as they are shown.
-    parameters: BTreeMap<String, String>,
-}
-
-impl Answer {
-    fn verdict(&self) -> Verdict {
-        change_set::verdict(&self.status, &self.execution, &self.reason)
-    }
-
-    /// The parameters whose values nobody may see.
-    fn hidden(&self) -> Vec<String> {
-        let shown = self.parameters.iter();
-        let hidden = shown.filter(|(_, value)| value.as_str() == HIDDEN);
-        hidden.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn add(&mut self, page: &DescribeChangeSetOutput) {
-        let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
-        self.stack = word(page.stack_id());
-        self.status = word(page.status().map(ChangeSetStatus::as_str));
-        self.execution = word(page.execution_status().map(ExecutionStatus::as_str));
-        self.reason = word(page.status_reason());
-        let changes = page.changes().iter().filter_map(Change::resource_change);
-        self.changes.extend(changes.cloned());
-        for parameter in page.parameters() {
-            if let (Some(name), Some(value)) =
-                (parameter.parameter_key(), parameter.parameter_value())
-            {
-                self.parameters.insert(name.to_owned(), value.to_owned());
-            }
-        }
-    }
-}
-
-/// All pages; nothing if there is no such change set any more.
-async fn pages(
-    client: &Client,
-    change_set: &str,
-    stack: Option<&str>,
-    values: bool,
-) -> Result<Option<Answer>, StackError> {
-    let mut answer = Answer::default();
-    let mut next = None;
-    loop {
-        let page = client
-            .describe_change_set()
-            .change_set_name(change_set)
-            .set_stack_name(stack.map(str::to_owned))
-            .set_include_property_values(values.then_some(true))
-            .set_next_token(next.take())
-            .send()
-            .await;
-        match page {
-            Ok(page) => {
-                answer.add(&page);
-                next = page.next_token().map(str::to_owned);
-                if next.is_none() {
-                    return Ok(Some(answer));
-                }
-            }
-            Err(error) => {
-                let error = StackError::call("describe change set", change_set, &error);
-                return if change_set::is_gone(&error) {
-                    Ok(None)
-                } else {
-                    Err(error)
-                };
-            }
-        }
-    }
-}
-
-fn planned(change: &ResourceChange, within: Vec<String>, hidden: &[String]) -> Planned {
+fn planned(change: &ResourceChange, within: Vec<String>, hidden: &Hidden) -> Planned {
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
     let action = change.action().map_or("", |action| action.as_str());
+    let logical_id = text(change.logical_resource_id()).unwrap_or_default();
     Planned {
         within,
-        logical_id: text(change.logical_resource_id()).unwrap_or_default(),
         physical_id: text(change.physical_resource_id()),
         resource_type: text(change.resource_type()).unwrap_or_default(),
         action: match (action, change.replacement()) {
@@ -344,12 +186,13 @@ fn planned(change: &ResourceChange, within: Vec<String>, hidden: &[String]) -> P
         policy: change
             .policy_action()
             .map(|policy| policy.as_str().to_owned()),
-        because: causes(change.details(), hidden),
+        because: causes(change.details(), &logical_id, hidden),
+        logical_id,
     }
 }
 
 /// One for each property, the static reason before a dynamic one.
-fn causes(details: &[ResourceChangeDetail], hidden: &[String]) -> Vec<Cause> {
+fn causes(details: &[ResourceChangeDetail], logical_id: &str, hidden: &Hidden) -> Vec<Cause> {
     let mut found: Vec<Cause> = Vec::new();
     for detail in details {
         let Some(target) = detail.target() else {
@@ -363,10 +206,13 @@ fn causes(details: &[ResourceChangeDetail], hidden: &[String]) -> Vec<Cause> {
             .or_else(|| target.name().map(str::to_owned))
             .unwrap_or_else(|| attribute.to_owned());
         let from = detail.causing_entity().map(str::to_owned);
-        let secret = from.as_ref().is_some_and(|from| hidden.contains(from));
+        let property = target.name().or_else(|| what.split('.').next());
+        let secret = hidden.hides(logical_id, attribute, property, from.as_deref());
         let value = |value: Option<&str>| {
             value.map(|value| {
-                if secret {
+                if value == UNKNOWN {
+                    "known when it is done".to_owned()
+                } else if secret {
                     HIDDEN.to_owned()
                 } else {
                     value.to_owned()

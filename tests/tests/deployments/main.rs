@@ -2,6 +2,7 @@
 
 mod a_broken_stack_is_brought_back;
 mod a_plan_is_reviewed_and_executed;
+mod a_plan_shows_no_secret;
 mod data_is_not_lost_unasked;
 
 use std::fmt::Write as _;

@@ -56,6 +56,9 @@ impl Document<'_> {
         let mut text = format!("# Plan for stack `{}`\n\n", self.stack);
         let counts = self.plan.counts();
         let _ = writeln!(text, "{counts}.");
+        for gap in &self.plan.gaps {
+            let _ = writeln!(text, "\nNot shown: {gap}.");
+        }
         if !self.losses.is_empty() {
             text.push_str("\n## Data would be lost\n\n");
             for loss in self.losses {

@@ -67,7 +67,7 @@ fn what_is_done_with_a_resource_is_told_by_action_and_replacement() {
         let seen = change("A", "T", action.clone())
             .set_replacement(replacement.clone())
             .build();
-        let planned = planned(&seen, Vec::new(), &[]);
+        let planned = planned(&seen, Vec::new(), &nothing());
         assert_eq!(planned.action, expected, "{action:?} {replacement:?}");
     }
 }
@@ -84,12 +84,13 @@ fn a_property_that_is_listed_twice_is_told_once_and_a_secret_never() {
             .build()
     };
     let direct = detail("Password", "old", "new", RequiresRecreation::Never);
+    let secret = secrets::hidden(&[], &["Secret".to_owned()].into());
     for details in [
         vec![from_parameter("old")],
         vec![direct.clone(), from_parameter("old")],
         vec![from_parameter("old"), direct],
     ] {
-        let found = causes(&details, &["Secret".to_owned()]);
+        let found = causes(&details, "Database", &secret);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].before.as_deref(), Some("****"), "{found:?}");
         assert_eq!(found[0].after.as_deref(), Some("****"), "{found:?}");
@@ -139,7 +140,7 @@ fn example() -> Plan {
     ];
     let mut plan = Plan::default();
     for seen in &changes {
-        plan.changes.push(planned(seen, Vec::new(), &[]));
+        plan.changes.push(planned(seen, Vec::new(), &nothing()));
     }
     plan.changes[3].within = vec!["Inner".into()];
     plan
@@ -207,7 +208,7 @@ fn a_long_plan_is_short_for_people() {
             .resource_type("AWS::SSM::Parameter")
             .action(ChangeAction::Add)
             .build();
-        plan.changes.push(planned(&seen, Vec::new(), &[]));
+        plan.changes.push(planned(&seen, Vec::new(), &nothing()));
     }
     let document = Document {
         stack: "app",
@@ -218,4 +219,59 @@ fn a_long_plan_is_short_for_people() {
     let text = document.markdown();
     assert!(text.contains("- and 450 more: see plan.json"), "{text}");
     assert!(text.len() < 4_000, "{}", text.len());
+}
+
+/// Nothing is hidden.
+fn nothing() -> Hidden {
+    secrets::hidden(&[], &std::collections::BTreeSet::new())
+}
+
+#[test]
+fn what_one_answer_leaves_out_comes_from_the_other() {
+    let bare = |name: &str| {
+        let full = detail(name, "", "", RequiresRecreation::Never);
+        let target = ResourceTargetDefinition::builder()
+            .attribute(ResourceAttribute::Properties)
+            .name(name);
+        ResourceChangeDetail::builder()
+            .target(target.build())
+            .set_evaluation(full.evaluation)
+            .build()
+    };
+    let full = |name: &str| detail(name, "old", "new", RequiresRecreation::Never);
+    let of = |id: &str, details: Vec<ResourceChangeDetail>| {
+        change(id, "T", ChangeAction::Modify)
+            .set_details(Some(details))
+            .build()
+    };
+    let plain = vec![
+        of("A", vec![bare("Size"), bare("Name")]),
+        of("B", vec![bare("Size")]),
+    ];
+    // One detail and one resource are left out, and one resource is only here.
+    let valued = vec![of("A", vec![full("Size")]), of("C", vec![full("Size")])];
+    let merged = read::merge(plain.clone(), valued);
+    let seen: Vec<_> = merged
+        .iter()
+        .flat_map(|change| {
+            change.details().iter().filter_map(|detail| {
+                let target = detail.target()?;
+                Some((
+                    change.logical_resource_id()?,
+                    target.name()?,
+                    target.after_value(),
+                ))
+            })
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("A", "Size", Some("new")),
+            ("A", "Name", None),
+            ("B", "Size", None),
+            ("C", "Size", Some("new")),
+        ]
+    );
+    assert_eq!(read::merge(plain.clone(), Vec::new()), plain);
 }
