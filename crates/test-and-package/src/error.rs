@@ -8,6 +8,7 @@ use towpath_job::{Failure, JobError, Limit, chain};
 use towpath_report::{ReportError, Tests};
 use towpath_template::TemplateError;
 use towpath_tool::ToolError;
+use towpath_tool::installed::InstalledError;
 use towpath_tool::task::TaskError;
 
 use crate::parameters::Release;
@@ -160,6 +161,9 @@ impl From<ActionError> for Failure {
             ActionError::Store(error) => error.into(),
             ActionError::NoDirectory { .. } => Self::configuration(message)
                 .with_hint("`dir` is relative to the root of the source artifact"),
+            ActionError::Detect(TaskError::Installed(InstalledError::Portable { .. })) => {
+                Self::job(message)
+            }
             ActionError::Detect(TaskError::Installed(_)) => Self::configuration(message)
                 .with_hint("run install-deps again, in the image that runs this action"),
             ActionError::Detect(_) => Self::configuration(message)

@@ -25,6 +25,8 @@ mod tasks;
 use towpath_artifact::{ArchiveError, ArtifactError, Origins, Source};
 use towpath_job::{Action, Job, JobError, Outcome, Variables};
 use towpath_tool::Workspace;
+use towpath_tool::installed::make_portable;
+use towpath_tool::task::TaskError;
 
 use release::Build;
 
@@ -82,6 +84,9 @@ async fn step(job: &Job<Parameters>, workspace: &Workspace) -> Result<Outcome, A
     if parameters.omit_dev {
         omit_dev::prune(&tree, workspace, job.work_deadline()).await?;
     }
+
+    // Whatever holds here only is not published: links to this machine's Python, the tree's path.
+    make_portable(&tree).map_err(|error| ActionError::Detect(TaskError::Installed(error)))?;
 
     // All of them are looked for before the first is published.
     let mut ready = Vec::new();

@@ -5,8 +5,12 @@
 //! [`RECORDS`], at the root of the tree. Before a task runs, `restore` puts back what the records name, and gives the
 //! task the variables by which its tools find what was installed.
 //!
+//! Before such a tree is published again, [`make_portable`] takes out what `restore` put in.
+//!
 //! Records are looked for in the task's directory and in those above it, and never above the job's own tree: what lies
 //! in a shared temporary directory may be anybody's.
+
+mod portable;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +21,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use portable::{make_portable, without_places};
 
 use crate::{Command, Workspace, environment};
 
@@ -80,6 +86,14 @@ pub enum InstalledError {
     /// A file cannot be read or written.
     #[error("failed to restore `{path}`: {source}")]
     Restore {
+        /// The file.
+        path: PathBuf,
+        /// What the system said; part of the text already.
+        source: io::Error,
+    },
+    /// A file cannot be made to work elsewhere again.
+    #[error("failed to take this machine's paths out of `{path}`: {source}")]
+    Portable {
         /// The file.
         path: PathBuf,
         /// What the system said; part of the text already.
@@ -199,7 +213,8 @@ fn is_inside(path: &Path) -> bool {
 /// Puts back what the records around `command`'s directory name, and tells the command of it. Safe to repeat.
 pub(crate) fn restore(mut command: Command) -> Result<Command, InstalledError> {
     let host: BTreeMap<_, _> = std::env::vars_os().collect();
-    let directory = command.directory.clone();
+    // Without a slash at its end, which would come before the one in what is restored.
+    let directory: PathBuf = command.directory.components().collect();
     let mut told: Vec<(usize, Record, PathBuf)> = Vec::new();
     for root in Workspace::trees_around(&directory) {
         for record in records(&root)? {

@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use towpath_tool::installed::rewrite;
+use towpath_tool::installed::{rewrite, without_places};
 
 use super::{failed, remove, walk};
 use crate::InstallError;
@@ -144,23 +144,6 @@ fn relocatable(script: &[u8], programs: &Path) -> Option<Vec<u8>> {
         let start = format!("#!/bin/sh\n{LINE}{name}' \"$0\" \"$@\"\n' '''\n");
         [start.as_bytes(), rest].concat()
     })
-}
-
-/// `pyvenv.cfg` without what says where on this machine things lie; the consumer adds `home`.
-fn without_places(settings: &str) -> String {
-    let is_kept = |line: &&str| {
-        let key = line.split('=').next().unwrap_or_default().trim();
-        !matches!(
-            key,
-            "home"
-                | "executable"
-                | "command"
-                | "base-prefix"
-                | "base-exec-prefix"
-                | "base-executable"
-        )
-    };
-    settings.split_inclusive('\n').filter(is_kept).collect()
 }
 
 /// Python's version without its last part, out of `pyvenv.cfg`.

@@ -229,6 +229,41 @@ async fn later_inputs_lie_over_the_source_and_tasks_run_in_order() {
     assert_eq!(log, "one\ndep\nacceptance\n");
 }
 
+/// What was put into the installed tree for the tasks of this machine is not in what is published.
+#[tokio::test]
+async fn a_tree_with_a_virtual_environment_is_published_whole() {
+    let asked = std::process::Command::new("python3")
+        .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        .output();
+    let python = String::from_utf8(asked.expect("python3").stdout).unwrap();
+    let record = format!(
+        r#"{{"version": 1, "directory": "", "provides": {{"virtual-environment": {{"python": "{}"}}}}, "files": ["x.pth"]}}"#,
+        python.trim()
+    );
+    let pth = "/towpath.source.root/src\n";
+    let mut pipeline = Pipeline::of(
+        &[(
+            "Makefile",
+            "all:\n\t@python -c 'import sys; print(sys.prefix)'; cat x.pth\n",
+        )],
+        &["Package"],
+    );
+    let installed = [
+        (".towpath-installed/root.uv.json", record.as_str()),
+        (".venv/pyvenv.cfg", "prompt = app\n"),
+        ("x.pth", pth),
+    ];
+    pipeline.input("Deps", &zipped(&installed));
+    summary(&pipeline.run("task=all&Package=.").await);
+    let (files, tree) = pipeline.output("Package").unwrap();
+    let expected = [installed[0].0, installed[1].0, "Makefile", "x.pth"];
+    assert_eq!(files, expected);
+    for (name, content) in &installed[1..] {
+        let published = std::fs::read_to_string(tree.path().join(name)).unwrap();
+        assert_eq!(published, *content);
+    }
+}
+
 #[tokio::test]
 async fn tasks_find_no_credentials() {
     let pipeline = Pipeline::of(&[("a", "")], &["Env"]);
