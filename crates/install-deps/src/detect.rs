@@ -26,6 +26,8 @@ pub struct Recipe {
     pub version: Option<String>,
     /// The program that the project brings along: Yarn's `yarnPath`.
     pub program: Option<String>,
+    /// Of a workspace of Go, where its modules lie.
+    pub modules: Vec<String>,
     /// What was found that led to it.
     pub reason: String,
     /// What the reader should know although it did not fail.
@@ -40,6 +42,7 @@ impl Recipe {
             manifests: vec![manifest.to_owned()],
             version: None,
             program: None,
+            modules: Vec::new(),
             reason: format!("there is a {manifest}"),
             warning: None,
         }
@@ -109,13 +112,13 @@ fn sought(wanted: Option<Manager>) -> String {
         Manager::Uv => "uv.lock or pyproject.toml with a table [project]",
         Manager::Poetry => "poetry.lock or pyproject.toml",
         Manager::Cargo => "Cargo.toml",
-        Manager::Go => "go.mod",
+        Manager::Go => "go.mod or go.work",
         Manager::Maven => "pom.xml",
     };
     match wanted {
         Some(manager) => of(manager).to_owned(),
         None => "package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml or package.json (Node), \
-                 no uv.lock, poetry.lock or requirements*.txt (Python), no Cargo.toml, go.mod or pom.xml"
+                 no uv.lock, poetry.lock or requirements*.txt (Python), no Cargo.toml, go.mod, go.work or pom.xml"
             .to_owned(),
     }
 }
@@ -140,13 +143,26 @@ pub fn recipe(
     if is_wanted(Manager::Pip) {
         recipes.extend(found.python()?);
     }
+    // The root of a workspace need not be a module.
+    let (go_manifest, go_lock) = if facts.has("go.mod") || !facts.has("go.work") {
+        ("go.mod", "go.sum")
+    } else {
+        ("go.work", "go.work.sum")
+    };
     for (manager, manifest, lock) in [
         (Manager::Cargo, "Cargo.toml", "Cargo.lock"),
-        (Manager::Go, "go.mod", "go.sum"),
+        (Manager::Go, go_manifest, go_lock),
         (Manager::Maven, "pom.xml", ""),
     ] {
         if is_wanted(manager) {
-            recipes.extend(found.plain(manager, manifest, lock)?);
+            let plain = found.plain(manager, manifest, lock)?;
+            recipes.extend(plain.map(|recipe| match manager {
+                Manager::Go => Recipe {
+                    modules: facts.go_modules.clone(),
+                    ..recipe
+                },
+                _ => recipe,
+            }));
         }
     }
     let mut recipes = recipes.into_iter();
@@ -397,6 +413,7 @@ pub(crate) fn is_manifest(name: &str) -> bool {
         "poetry.lock",
         "Cargo.toml",
         "go.mod",
+        "go.work",
         "pom.xml",
     ]
     .contains(&name)

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 
 use serde_json::Value;
 
+use towpath_tool::task::go_modules;
+
 use crate::InstallError;
 
 /// The files of a directory, and what those say that decide.
@@ -26,6 +28,8 @@ pub struct Facts {
     pub pyproject: BTreeSet<String>,
     /// Cargo.toml has a `[workspace]`.
     pub cargo_workspace: bool,
+    /// Where the modules of go.work lie.
+    pub go_modules: Vec<String>,
 }
 
 impl Facts {
@@ -47,6 +51,7 @@ impl Facts {
             yarn_path: setting(&text(".yarnrc.yml")?, "yarnPath"),
             pyproject: tables(&text("pyproject.toml")?),
             cargo_workspace: tables(&text("Cargo.toml")?).contains("workspace"),
+            go_modules: go_modules(&text("go.work")?),
             ..Self::of_package(&text("package.json")?)
         };
         facts
@@ -85,45 +90,20 @@ fn workspaces(value: &Value) -> Vec<String> {
     patterns.map(str::to_owned).collect()
 }
 
-/// Whether a path, relative to the root of a workspace, is that of a member. Like a shell, `*` stays within a part of
-/// the path and `**` does not.
+/// Whether a path, relative to the root of a workspace, is that of a member. As for a shell, `*` stays within a part of
+/// the path and `**` does not, and braces have alternatives.
 pub(crate) fn is_member(patterns: &[String], path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let path = parts.join("/");
     let matches = |pattern: &str| {
         let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-        let pattern: Vec<&str> = pattern.split('/').collect();
-        match_parts(&pattern, &parts)
+        fast_glob::glob_match(pattern, &path)
     };
     let (out, within): (Vec<&String>, Vec<&String>) = patterns
         .iter()
         .partition(|pattern| pattern.starts_with('!'));
     within.iter().any(|pattern| matches(pattern))
         && !out.iter().any(|pattern| matches(&pattern[1..]))
-}
-
-fn match_parts(pattern: &[&str], parts: &[&str]) -> bool {
-    match (pattern, parts) {
-        ([], []) => true,
-        (["**", rest @ ..], _) => {
-            (0..=parts.len()).any(|skipped| match_parts(rest, &parts[skipped..]))
-        }
-        ([first, rest @ ..], [part, parts @ ..]) => {
-            match_part(first.as_bytes(), part.as_bytes()) && match_parts(rest, parts)
-        }
-        _ => false,
-    }
-}
-
-fn match_part(pattern: &[u8], part: &[u8]) -> bool {
-    match (pattern, part) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            (0..=part.len()).any(|skipped| match_part(rest, &part[skipped..]))
-        }
-        ([b'?', pattern @ ..], [_, part @ ..]) => match_part(pattern, part),
-        ([one, pattern @ ..], [other, part @ ..]) => one == other && match_part(pattern, part),
-        _ => false,
-    }
 }
 
 fn names(directory: &Path) -> Result<BTreeSet<String>, InstallError> {
@@ -301,6 +281,10 @@ mod tests {
             (&["app-*", "!app-old"], "app-new", true),
             (&["app-*", "!app-old"], "app-old", false),
             (&["packages/?"], "packages/a", true),
+            (&["{apps,packages}/*"], "apps/web", true),
+            (&["{apps,packages}/*"], "libs/web", false),
+            (&["packages/[ab]"], "packages/c", false),
+            (&["packages/**", "!**/test/**"], "packages/a/test/b", false),
             (&[], "web", false),
         ] {
             let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();

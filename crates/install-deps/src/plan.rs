@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use towpath_tool::{
     Command,
     installed::{CARGO_HOME, GO_MODULES, MAVEN_REPOSITORY, VIRTUAL_ENVIRONMENT},
-    task::PYTHON_PACKAGES,
+    task::{PYTHON_PACKAGES, go_packages},
 };
 
 use crate::{Manager, Parameters, Scripts, Toolchain, detect::Recipe, toolchain::PNPM_AS_IT_IS};
@@ -228,26 +228,35 @@ impl Plan {
                 )]
             }
             Manager::Go => {
-                let go = || {
-                    start()
+                let here = |command: Command| {
+                    command
                         .env("GOMODCACHE", directory.join(GO_MODULES))
                         .env("GOFLAGS", "-mod=readonly -modcacherw")
                         .env("GOTOOLCHAIN", "local")
                 };
-                vec![
-                    with(go().args(["mod", "download"])),
-                    go().args(["mod", "verify"]),
-                    // Which packages are imported, and from which modules: go.sum has to have all of these.
-                    go().args([
-                        "list",
-                        "-deps",
-                        "-test",
-                        "-e",
-                        "-f",
-                        "{{with .Error}}{{.}}{{end}}",
-                        "./...",
-                    ]),
-                ]
+                let modules = &self.recipe.modules;
+                // Module by module: Go 1.19 takes those of a workspace for something that was downloaded.
+                let of_module = |module: &String| {
+                    let module = Command {
+                        directory: directory.join(module),
+                        ..start()
+                    };
+                    here(module).env("GOWORK", "off").args(["mod", "verify"])
+                };
+                let mut commands = vec![with(here(start()).args(["mod", "download"]))];
+                match modules.as_slice() {
+                    [] => commands.push(here(start()).args(["mod", "verify"])),
+                    modules => commands.extend(modules.iter().map(of_module)),
+                }
+                // Which packages are imported, and from which modules: go.sum has to have all of these.
+                let list = ["list", "-deps", "-test", "-e", "-f"];
+                commands.push(
+                    here(start())
+                        .args(list)
+                        .arg("{{with .Error}}{{.}}{{end}}")
+                        .args(go_packages(modules)),
+                );
+                commands
             }
             Manager::Maven => {
                 let mut repository = std::ffi::OsString::from("-Dmaven.repo.local=");

@@ -169,7 +169,7 @@ mod tests {
                 "task=e2e",
                 60,
                 FailureType::ConfigurationError,
-                "nothing to run task `e2e` with: `.` holds no package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml or go.mod, and no tests of pytest",
+                "nothing to run task `e2e` with: `.` holds no package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml, go.mod or go.work, and no tests of pytest",
                 "hint: ",
             ),
             (

@@ -10,7 +10,7 @@
 //! 6. an environment of tox, and 7. a session of nox; `test` is all that they would run by themselves;
 //! 8. `test`, where there is something for pytest;
 //! 9. a phase of Maven, beside a `pom.xml`;
-//! 10. `test`, `vet` and `build` of go, beside a `go.mod`.
+//! 10. `test`, `vet` and `build` of go, beside a `go.mod` or a `go.work`.
 //!
 //! A `runner` leaves no choice. `command` takes the task for the text of a shell command.
 //!
@@ -32,6 +32,8 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+pub use built_in::{go_modules, go_packages};
 
 use crate::{Command, installed};
 
@@ -148,7 +150,7 @@ fn candidates(directory: &Path, runner: Option<&str>) -> Result<Vec<Candidate>, 
             python::nox(directory)?,
             python::pytest(directory)?,
             built_in::maven(directory),
-            built_in::go(directory),
+            built_in::go(directory)?,
         ],
         Some(manager @ ("npm" | "yarn" | "pnpm")) => vec![scripts::find(directory, Some(manager))?],
         Some("gulp") => vec![gulp::find(directory)?],
@@ -160,7 +162,7 @@ fn candidates(directory: &Path, runner: Option<&str>) -> Result<Vec<Candidate>, 
         // Somebody who says so need not have it told by the files.
         Some("pytest") => vec![Some(python::pytests())],
         Some("maven") => vec![built_in::maven(directory)],
-        Some("go") => vec![built_in::go(directory)],
+        Some("go") => vec![built_in::go(directory)?],
         Some(runner) => {
             return Err(TaskError::UnknownRunner {
                 runner: runner.to_owned(),
@@ -181,9 +183,9 @@ fn sought(runner: Option<&str>) -> &'static str {
         Some("tox") => "tox.ini, and nothing of tox in tox.toml, setup.cfg or pyproject.toml",
         Some("nox") => "noxfile.py",
         Some("maven") => "pom.xml",
-        Some("go") => "go.mod",
+        Some("go") => "go.mod or go.work",
         _ => {
-            "package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml or go.mod, and no tests \
+            "package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml, go.mod or go.work, and no tests \
              of pytest"
         }
     }

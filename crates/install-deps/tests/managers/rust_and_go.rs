@@ -124,6 +124,32 @@ fn use_proxy(job: &Job, proxy: &Path) {
     fs::write(settings.join("env"), text).unwrap();
 }
 
+/// The go.sum that `go mod tidy` writes.
+fn tidied(files: &[(&str, &str)], proxy: &Path) -> Vec<u8> {
+    let home = tempfile::tempdir().unwrap();
+    let tidy = home.path().join("app");
+    fs::create_dir(&tidy).unwrap();
+    for (name, text) in files {
+        fs::write(tidy.join(name), text).unwrap();
+    }
+    let tidied = Command::new("go")
+        .args(["mod", "tidy"])
+        .current_dir(&tidy)
+        .env("HOME", home.path())
+        .env("GOFLAGS", "-modcacherw")
+        .env("GOMODCACHE", home.path().join("modules"))
+        .env("GOPROXY", format!("file://{}", proxy.display()))
+        .env("GONOSUMDB", "*")
+        .output()
+        .unwrap();
+    assert!(
+        tidied.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tidied.stderr)
+    );
+    fs::read(tidy.join("go.sum")).unwrap()
+}
+
 #[tokio::test]
 async fn modules_of_go_are_built_at_another_path() {
     if !is_here("go", &["version"]) {
@@ -139,30 +165,7 @@ async fn modules_of_go_are_built_at_another_path() {
         ),
         ("main.go", main),
     ];
-    // What `go mod tidy` writes.
-    let home = tempfile::tempdir().unwrap();
-    let tidy = home.path().join("app");
-    fs::create_dir(&tidy).unwrap();
-    for (name, text) in files {
-        fs::write(tidy.join(name), text).unwrap();
-    }
-    let tidied = Command::new("go")
-        .args(["mod", "tidy"])
-        .current_dir(&tidy)
-        .env("HOME", home.path())
-        .env("GOFLAGS", "-modcacherw")
-        .env("GOMODCACHE", home.path().join("modules"))
-        .env("GOPROXY", format!("file://{}", modules.path().display()))
-        .env("GONOSUMDB", "*")
-        .output()
-        .unwrap();
-    assert!(
-        tidied.status.success(),
-        "{}",
-        String::from_utf8_lossy(&tidied.stderr)
-    );
-    let sums = fs::read(tidy.join("go.sum")).unwrap();
-
+    let sums = tidied(&files, modules.path());
     let project = Project::new(&files).with("go.sum", sums);
     let (told, installed) = project
         .round_trip_with(|job| use_proxy(job, modules.path()), "", "go run .")
@@ -188,4 +191,49 @@ async fn modules_of_go_are_built_at_another_path() {
         "go.mod and go.sum in the root of the source do not match"
     );
     assert_eq!(failure.hint.unwrap(), "run `go mod tidy` and commit go.sum");
+}
+
+/// The root is no module itself: what its modules need is installed, and all of them are tested.
+#[tokio::test]
+async fn a_workspace_of_go_is_installed_from_its_root() {
+    if !is_here("go", &["version"]) {
+        return;
+    }
+    let modules = tempfile::tempdir().unwrap();
+    proxy(modules.path());
+    let manifest = "module example.com/app\n\ngo 1.18\n\nrequire example.com/greet v1.0.0\n";
+    let test = "package app\n\nimport (\n\t\"testing\"\n\n\t\"example.com/greet\"\n)\n\n\
+                func TestGreet(t *testing.T) {\n\tif greet.Greet() != \"hello\" {\n\t\tt.Fatal()\n\t}\n}\n";
+    let sums = tidied(
+        &[("go.mod", manifest), ("app_test.go", test)],
+        modules.path(),
+    );
+    let project = Project::new(&[
+        ("go.work", "go 1.18\n\nuse (\n\t./app\n\t./other\n)\n"),
+        ("app/go.mod", manifest),
+        ("app/app_test.go", test),
+        ("other/go.mod", "module example.com/other\n\ngo 1.18\n"),
+        (
+            "other/other_test.go",
+            "package other\n\nimport \"testing\"\n\nfunc TestNothing(*testing.T) {}\n",
+        ),
+    ])
+    .with("app/go.sum", sums);
+    let (told, installed) = project
+        .round_trip_with(
+            |job| use_proxy(job, modules.path()),
+            "",
+            "go test ./app/... ./other/... && go list -m",
+        )
+        .await;
+    assert!(
+        told.contains("example.com/app") && told.contains("example.com/other"),
+        "{told}"
+    );
+    assert!(
+        installed
+            .to_string()
+            .starts_with("go mod download: 1 package, "),
+        "{installed}"
+    );
 }

@@ -204,7 +204,7 @@ fn an_unknown_task_is_answered_with_those_that_exist() {
             &[][..],
             None,
             "test",
-            "nothing to run task `test` with: `DIR` holds no package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml or go.mod, and no tests of pytest",
+            "nothing to run task `test` with: `DIR` holds no package.json, gulpfile, makefile, justfile, Cargo.toml, tox.ini, noxfile.py, pom.xml, go.mod or go.work, and no tests of pytest",
         ),
         (
             &[("Makefile", "a:\n")],
