@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
 use towpath_job::{Job, Outcome, Progress as Told};
+use towpath_stack::cause::{self, Ending};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
 use towpath_stack::plan::{self, Plan};
 use towpath_stack::step::{
     self, Deletion, Goal, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
 };
-use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, cause, describe, gate};
+use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, gate};
 
 use crate::parameters::NOTHING;
 use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published};
@@ -61,6 +62,9 @@ struct Planned {
     shell: bool,
     /// The time of the stack's last update before us.
     before: Option<String>,
+    /// How often it looked as if it could be executed, and could not.
+    #[serde(default)]
+    refused: u32,
 }
 
 impl Planned {
@@ -312,6 +316,7 @@ impl Attempt<'_> {
             create: kind == Kind::Create,
             shell: false,
             before: stack.last_updated.clone(),
+            refused: 0,
         };
         if stack.change_set.as_deref() != Some(change_set) || kind == Kind::Create {
             return Ok(Next::Go(Phase::Planning(plan)));
@@ -347,6 +352,7 @@ impl Attempt<'_> {
                 create: kind == Kind::Create,
                 shell: stack.is_none(),
                 before: stack.and_then(|stack| stack.last_updated.clone()),
+                refused: 0,
             }))),
             Making::NothingToDo => self.unchanged(self.name()).await,
             Making::Clash => Ok(Next::Replan),
@@ -433,8 +439,14 @@ impl Attempt<'_> {
                     .await?
                 {
                     Execution::Started => Ok(Next::Go(executing())),
+                    Execution::LookAgain if plan.refused >= STALE_READS => {
+                        self.worthless(operation, plan)
+                    }
                     Execution::LookAgain => Ok(Next::Wait(
-                        state.phase.clone(),
+                        Phase::Planning(Planned {
+                            refused: plan.refused + 1,
+                            ..plan.clone()
+                        }),
                         Told::new(format!(
                             "looking again at the plan for stack `{}`",
                             self.name()
@@ -449,14 +461,21 @@ impl Attempt<'_> {
             }
             Verdict::Obsolete => {
                 let observed = describe(self.client, &plan.stack).await?;
-                let began = observed.status() != Some(StackStatus::ReviewInProgress)
-                    && plan.sign(observed.stack()) == Sign::Ours;
+                let began = match plan.sign(observed.stack()) {
+                    _ if observed.status() == Some(StackStatus::ReviewInProgress) => false,
+                    Sign::Ours => true,
+                    Sign::Unnamed => {
+                        let token = self.token(state, "execute");
+                        let since = since(self.job);
+                        let ending = cause::ending(self.client, &plan.stack, &token, since).await?;
+                        ending != Ending::Unstamped
+                    }
+                    Sign::NotYet | Sign::Superseded => false,
+                };
                 if began {
                     Ok(Next::Go(executing()))
-                } else if operation == Operation::Execute {
-                    Err(self.obsolete(plan))
                 } else {
-                    Ok(Next::Replan)
+                    self.worthless(operation, plan)
                 }
             }
             Verdict::Failed(reason) => {
@@ -490,6 +509,14 @@ impl Attempt<'_> {
             stack: self.name().to_owned(),
             losses,
         })
+    }
+
+    /// A plan that cannot be carried out any more: another is made, unless it was this one that people have reviewed.
+    fn worthless(&self, operation: Operation, plan: &Planned) -> Result<Next, DeployError> {
+        match operation {
+            Operation::Execute => Err(self.obsolete(plan)),
+            Operation::Deploy | Operation::Plan | Operation::Delete => Ok(Next::Replan),
+        }
     }
 
     fn obsolete(&self, plan: &Planned) -> DeployError {
@@ -547,11 +574,17 @@ impl Attempt<'_> {
         let name = self.name();
         let token = self.token(state, "execute");
         let observed = describe(self.client, &plan.stack).await?;
-        let mut progress =
-            step::execution(plan.kind(), observed.status(), plan.sign(observed.stack()));
-        if progress == Progress::Superseded {
-            let ended = cause::ending(self.client, &plan.stack, &token, since(self.job)).await?;
-            progress = step::execution(plan.kind(), ended, Sign::Ours);
+        let sign = plan.sign(observed.stack());
+        let mut progress = step::execution(plan.kind(), observed.status(), sign);
+        let settled = matches!(progress, Progress::Succeeded | Progress::Failed);
+        if progress == Progress::Superseded || sign == Sign::Unnamed && settled {
+            progress =
+                match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
+                    Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                    Ending::NotYet => Progress::Stale,
+                    Ending::Unstamped if progress == Progress::Superseded => Progress::Failed,
+                    Ending::Unstamped => progress,
+                };
         }
         let wait = |stale, told: String| {
             let phase = Phase::Executing {
@@ -688,6 +721,7 @@ mod tests {
             create: false,
             shell: false,
             before: Some("2026-01-01T00:00:00Z".into()),
+            refused: 1,
         };
         for phase in [
             Phase::Prepare,

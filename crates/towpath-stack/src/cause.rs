@@ -98,29 +98,45 @@ pub async fn find(
     Ok(first_cause(&events))
 }
 
-/// How the operation with our token ended, by the stack's own events; `None` when it has not, or
-/// when the engine does not stamp its events.
+/// How an operation ended, by the stack's own events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With this status.
+    Was(StackStatus),
+    /// There are events of it, and none of its end.
+    NotYet,
+    /// No event bears its token: the engine does not stamp them.
+    Unstamped,
+}
+
+/// How the operation with our token ended.
 pub async fn ending(
     client: &Client,
     stack: &str,
     token: &str,
     since: f64,
-) -> Result<Option<StackStatus>, StackError> {
-    Ok(last_own_status(
-        &read_events(client, stack, since).await?,
-        token,
-    ))
+) -> Result<Ending, StackError> {
+    let events = read_events(client, stack, since).await?;
+    Ok(last_own_status(&events, token))
 }
 
 /// The last settled status among the stack's own events of our operation.
-fn last_own_status(events: &[Event], token: &str) -> Option<StackStatus> {
-    events
-        .iter()
+fn last_own_status(events: &[Event], token: &str) -> Ending {
+    let ours = || {
+        events
+            .iter()
+            .filter(|event| event.token.as_deref() == Some(token))
+    };
+    let ended = ours()
         .filter(|event| is_stack(event) && event.physical_id == event.stack)
-        .filter(|event| event.token.as_deref() == Some(token))
         .filter(|event| !event.status.ends_with("_IN_PROGRESS"))
         .max_by(|a, b| a.at.total_cmp(&b.at))
-        .and_then(|event| event.status.parse().ok())
+        .and_then(|event| event.status.parse().ok());
+    match ended {
+        Some(status) => Ending::Was(status),
+        None if ours().next().is_some() => Ending::NotYet,
+        None => Ending::Unstamped,
+    }
 }
 
 fn failed_nested_stacks(events: &[Event], seen: &BTreeSet<String>) -> Vec<String> {
@@ -378,15 +394,15 @@ mod tests {
         ];
         assert_eq!(
             last_own_status(&events, "ours"),
-            Some(StackStatus::UpdateRollbackComplete)
+            Ending::Was(StackStatus::UpdateRollbackComplete)
         );
         assert_eq!(
             last_own_status(&events, "theirs"),
-            Some(StackStatus::UpdateComplete)
+            Ending::Was(StackStatus::UpdateComplete)
         );
         assert_eq!(
             last_own_status(&events[3..], "ours"),
-            None,
+            Ending::NotYet,
             "still under way"
         );
     }

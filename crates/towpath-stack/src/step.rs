@@ -127,6 +127,9 @@ pub enum Sign {
     NotYet,
     /// Our change set is the one that was executed last.
     Ours,
+    /// The stack has been updated since we looked first, and names no change set: by us, where the engine names none, or
+    /// by somebody without one. Only the events tell how ours ended.
+    Unnamed,
     /// Something else has happened to the stack since.
     Superseded,
 }
@@ -138,7 +141,7 @@ pub enum Sign {
 pub fn sign(last: Option<&str>, ours: &str, moved: bool) -> Sign {
     match last {
         Some(id) if id == ours => Sign::Ours,
-        None if moved => Sign::Ours,
+        None if moved => Sign::Unnamed,
         Some(_) if moved => Sign::Superseded,
         Some(_) | None => Sign::NotYet,
     }
@@ -206,12 +209,12 @@ pub fn execution(kind: Kind, status: Option<StackStatus>, sign: Sign) -> Progres
             S::UpdateRollbackInProgress | S::UpdateRollbackCompleteCleanupInProgress,
         ) => Progress::RollingBack,
         (Kind::Update, S::UpdateComplete) => match sign {
-            Sign::Ours => Progress::Succeeded,
+            Sign::Ours | Sign::Unnamed => Progress::Succeeded,
             Sign::NotYet | Sign::Superseded => Progress::Stale,
         },
         (Kind::Update, S::UpdateFailed | S::UpdateRollbackFailed | S::UpdateRollbackComplete) => {
             match sign {
-                Sign::Ours => Progress::Failed,
+                Sign::Ours | Sign::Unnamed => Progress::Failed,
                 Sign::NotYet | Sign::Superseded => Progress::Stale,
             }
         }
@@ -391,7 +394,7 @@ mod tests {
             (Some("ours"), true, Sign::Ours),
             (Some("theirs"), false, Sign::NotYet),
             (Some("theirs"), true, Sign::Superseded),
-            (None, true, Sign::Ours),
+            (None, true, Sign::Unnamed),
             (None, false, Sign::NotYet),
         ] {
             assert_eq!(sign(last, "ours", moved), expected, "{last:?} {moved}");
@@ -401,7 +404,7 @@ mod tests {
     #[test]
     fn success_is_one_exact_status_of_our_own_operation() {
         for status in StackStatus::ALL {
-            for sign in [Sign::NotYet, Sign::Ours, Sign::Superseded] {
+            for sign in [Sign::NotYet, Sign::Ours, Sign::Unnamed, Sign::Superseded] {
                 let succeeds = |kind| execution(kind, Some(status), sign) == Progress::Succeeded;
                 assert_eq!(
                     succeeds(Kind::Create),
@@ -410,7 +413,8 @@ mod tests {
                 );
                 assert_eq!(
                     succeeds(Kind::Update),
-                    status == StackStatus::UpdateComplete && sign == Sign::Ours,
+                    status == StackStatus::UpdateComplete
+                        && matches!(sign, Sign::Ours | Sign::Unnamed),
                     "update {status} {sign:?}"
                 );
             }
