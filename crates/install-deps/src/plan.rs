@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use towpath_tool::{
     Command,
     installed::{CARGO_HOME, GO_MODULES, MAVEN_REPOSITORY, VIRTUAL_ENVIRONMENT},
-    task::{PYTHON_PACKAGES, go_packages},
+    task::{PNPM_AS_IT_IS, PYTHON_PACKAGES, go_packages},
 };
 
-use crate::{Manager, Parameters, Scripts, Toolchain, detect::Recipe, toolchain::PNPM_AS_IT_IS};
+use crate::{Manager, Parameters, Scripts, Toolchain, detect::Recipe};
 
 /// What is to be done in one directory of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]

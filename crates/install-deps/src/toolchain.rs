@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use towpath_tool::task::PNPM_AS_IT_IS;
 use towpath_tool::{Command, Limits, ToolError, Workspace, run};
 
 use crate::{InstallError, Manager, Plan, Runtime};
@@ -183,11 +184,6 @@ fn headers_beside(node: &str) -> Option<PathBuf> {
         .is_file()
         .then(|| prefix.to_owned())
 }
-
-/// Keeps pnpm 10 from fetching, and becoming, the version that package.json names. Version 12 goes on by itself, with a
-/// warning, if it cannot.
-pub(crate) const PNPM_AS_IT_IS: [(&str, &str); 1] =
-    [("npm_config_manage_package_manager_versions", "false")];
 
 /// What answers to a manager's name on the search path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,6 +34,7 @@ use std::{
 };
 
 pub use built_in::{go_modules, go_packages};
+pub use scripts::PNPM_AS_IT_IS;
 
 use crate::{Command, installed};
 
@@ -239,9 +240,14 @@ impl Candidate {
     }
 
     fn command(&self, directory: &Path, arguments: &[String]) -> Command {
-        Command::new(&self.program[0], directory)
+        let command = Command::new(&self.program[0], directory)
             .args(&self.program[1..])
-            .args(arguments)
+            .args(arguments);
+        // Any version runs scripts, and there may be no way to the one that is named.
+        match self.program[0].as_str() {
+            "pnpm" => command.envs(PNPM_AS_IT_IS),
+            _ => command,
+        }
     }
 
     fn names(&self) -> impl DoubleEndedIterator<Item = &str> {

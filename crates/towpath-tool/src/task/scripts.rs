@@ -18,6 +18,11 @@ const LOCKS: [(&str, &str); 5] = [
     ("pnpm-workspace.yaml", "pnpm"),
 ];
 
+/// Keeps pnpm 10 from fetching, and becoming, the version that package.json names. Version 12 goes on by itself, with a
+/// warning, if it cannot.
+pub const PNPM_AS_IT_IS: [(&str, &str); 1] =
+    [("npm_config_manage_package_manager_versions", "false")];
+
 pub(super) fn find(
     directory: &Path,
     manager: Option<&str>,

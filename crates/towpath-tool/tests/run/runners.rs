@@ -73,6 +73,20 @@ fn is_here(program: &str, arguments: &[&str]) -> bool {
     is_here
 }
 
+/// The version that is named is not fetched: there is no way to the registry.
+#[tokio::test]
+async fn pnpm_runs_scripts_whatever_version_the_project_names() {
+    if !is_here("pnpm", &["--version"]) {
+        return;
+    }
+    let manifest = r#"{"name": "app", "packageManager": "pnpm@9.0.1", "scripts": {"test": "echo by $npm_config_user_agent"}}"#;
+    let project = Project::new(&[
+        ("package.json", manifest),
+        (".npmrc", "registry=http://127.0.0.1:9/\nfetch-retries=0\n"),
+    ]);
+    project.passes("test", "by pnpm/").await;
+}
+
 #[tokio::test]
 async fn just_runs_recipes_and_aliases() {
     if !is_here("just", &["--version"]) {
