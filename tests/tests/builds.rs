@@ -195,7 +195,7 @@ async fn any_call_of_codebuild_may_fail_and_one_build_does_the_work() {
         .into_iter()
         .flat_map(|operation| kinds.map(|kind| (operation, kind, 1)));
     // As often as the SDK tries: it took effect, nobody heard of it, and the next step finds the build.
-    let often = [("StartBuild", FaultKind::Cut(Cut::After), 7)];
+    let often = [("StartBuild", FaultKind::Cut(Cut::After), 3)];
     for (operation, kind, times) in once.chain(often) {
         let before = world.loopback().builds().len();
         world.loopback().inject(FaultRule {

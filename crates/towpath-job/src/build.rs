@@ -18,6 +18,7 @@ mod order;
 use std::marker::PhantomData;
 
 use aws_sdk_codebuild::Client;
+use aws_sdk_codebuild::config::retry::RetryConfig;
 use aws_sdk_codebuild::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_codebuild::types::EnvironmentVariable;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,9 @@ pub(crate) const PROJECTS: &str = "BUILD_PROJECTS";
 pub(crate) const ORDER: &str = "TOWPATH_ORDER";
 /// The variable of a build that names the action, and so the executable.
 pub(crate) const ACTION: &str = "TOWPATH_ACTION";
+
+/// How often a call is made within a step.
+const ATTEMPTS: u32 = 3;
 
 /// Why an action could not be run in CodeBuild. What the build itself came to is no such error.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +207,7 @@ impl<A: Action> Action for InCodeBuild<A> {
             standing
         };
         let drawer = drawer(A::NAME, job, &standing);
-        let client = client(job.aws());
+        let client = asking(job.aws());
         match standing.build.clone() {
             None => self.begin(job, &client, &drawer, standing).await,
             Some(build) => self.look(job, &client, &drawer, standing, &build).await,
@@ -442,6 +446,13 @@ pub(crate) async fn stop(aws: &SdkConfig, state: &Value) {
             aws_cause(&error)
         ),
     }
+}
+
+/// For what the next step asks again: it waits no longer than that, and not in a function that costs money.
+fn asking(aws: &SdkConfig) -> Client {
+    let config = aws_sdk_codebuild::config::Builder::from(&towpath_aws::control_plane(aws));
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    Client::from_conf(config.retry_config(retries).build())
 }
 
 fn client(aws: &SdkConfig) -> Client {
