@@ -27,6 +27,32 @@ pub struct Stack {
     pub outputs: BTreeMap<String, String>,
     /// Whether it may not be deleted.
     pub termination_protection: bool,
+    /// The names of what it exports to other stacks.
+    pub exports: Vec<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The stack that it is nested in, by ARN.
+    pub parent: Option<String>,
+}
+
+impl Stack {
+    /// A stack of which no more is known than this.
+    pub fn named(name: &str, status: StackStatus) -> Self {
+        Self {
+            arn: name.to_owned(),
+            name: name.to_owned(),
+            status,
+            reason: None,
+            change_set: None,
+            last_updated: None,
+            parameters: Vec::new(),
+            outputs: BTreeMap::new(),
+            termination_protection: false,
+            exports: Vec::new(),
+            tags: BTreeMap::new(),
+            parent: None,
+        }
+    }
 }
 
 /// What was seen of a stack.
@@ -75,6 +101,34 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Observed, StackErr
     let Some(seen) = answer.stacks().first() else {
         return Ok(Observed::Absent);
     };
+    read(seen, stack).map(|stack| Observed::Present(Box::new(stack)))
+}
+
+/// Reads every stack of the Region that is not deleted, page by page.
+pub async fn describe_all(client: &Client, mut each: impl FnMut(Stack)) -> Result<(), StackError> {
+    let mut next = None;
+    loop {
+        let answer = client
+            .describe_stacks()
+            .set_next_token(next.take())
+            .send()
+            .await
+            .map_err(|error| StackError::call("list the stacks of", "this Region", &error))?;
+        for seen in answer.stacks() {
+            match read(seen, "") {
+                Ok(stack) => each(stack),
+                // A status that this version does not know is nobody else's trouble.
+                Err(error) => tracing::warn!(%error, "a stack is left out"),
+            }
+        }
+        next = answer.next_token().map(str::to_owned);
+        if next.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn read(seen: &aws_sdk_cloudformation::types::Stack, stack: &str) -> Result<Stack, StackError> {
     let status = seen.stack_status().map_or("", |status| status.as_str());
     let status =
         status.parse().map_err(
@@ -83,7 +137,7 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Observed, StackErr
                 what: error.to_string(),
             },
         )?;
-    Ok(Observed::Present(Box::new(Stack {
+    Ok(Stack {
         arn: seen.stack_id().unwrap_or(stack).to_owned(),
         name: seen.stack_name().unwrap_or(stack).to_owned(),
         status,
@@ -107,7 +161,18 @@ pub async fn describe(client: &Client, stack: &str) -> Result<Observed, StackErr
             })
             .collect(),
         termination_protection: seen.enable_termination_protection().unwrap_or(false),
-    })))
+        exports: seen
+            .outputs()
+            .iter()
+            .filter_map(|output| output.export_name().map(str::to_owned))
+            .collect(),
+        tags: seen
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
+            .collect(),
+        parent: seen.parent_id().map(str::to_owned),
+    })
 }
 
 fn is_absent(code: Option<&str>, message: &str) -> bool {

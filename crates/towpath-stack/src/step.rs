@@ -475,17 +475,7 @@ mod tests {
     }
 
     fn observed(status: StackStatus) -> Observed {
-        Observed::Present(Box::new(Stack {
-            arn: "arn".into(),
-            name: "app".into(),
-            status,
-            reason: None,
-            change_set: None,
-            last_updated: None,
-            parameters: Vec::new(),
-            outputs: std::collections::BTreeMap::new(),
-            termination_protection: false,
-        }))
+        Observed::Present(Box::new(Stack::named("app", status)))
     }
 
     #[test]
