@@ -47,6 +47,11 @@ const FUNCTIONS: [Function; 5] = [
             "template=A::t",
             "stack=app&template=A::t",
             "stack=app&action=execute",
+            "stack=app&action=delete",
+            "action=sweep",
+            "stack=app&action=site&bucket=Site",
+            "stack=app&action=site&site=A",
+            "stack=app&action=site&site=A&bucket=Site",
         ],
     },
     Function {

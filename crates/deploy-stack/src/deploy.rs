@@ -293,7 +293,9 @@ impl Attempt<'_> {
         match self.job.parameters.operation {
             Operation::Plan => Goal::Plan,
             Operation::Execute => Goal::Execute,
-            Operation::Deploy | Operation::Delete => Goal::Deploy(self.job.parameters.on_failure),
+            Operation::Deploy | Operation::Delete | Operation::Sweep | Operation::Site => {
+                Goal::Deploy(self.job.parameters.on_failure)
+            }
         }
     }
 
@@ -515,7 +517,11 @@ impl Attempt<'_> {
     fn worthless(&self, operation: Operation, plan: &Planned) -> Result<Next, DeployError> {
         match operation {
             Operation::Execute => Err(self.obsolete(plan)),
-            Operation::Deploy | Operation::Plan | Operation::Delete => Ok(Next::Replan),
+            Operation::Deploy
+            | Operation::Plan
+            | Operation::Delete
+            | Operation::Sweep
+            | Operation::Site => Ok(Next::Replan),
         }
     }
 
@@ -655,7 +661,11 @@ impl Attempt<'_> {
             (Preparation::Proceed(Kind::Update), Observed::Present(stack)) => {
                 Ok(match self.job.parameters.operation {
                     Operation::Plan => Next::NothingPlanned,
-                    Operation::Deploy | Operation::Execute | Operation::Delete => Next::Done {
+                    Operation::Deploy
+                    | Operation::Execute
+                    | Operation::Delete
+                    | Operation::Sweep
+                    | Operation::Site => Next::Done {
                         stack,
                         executed: None,
                     },

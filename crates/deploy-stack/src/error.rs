@@ -3,9 +3,10 @@
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
 use towpath_stack::cause::Cause;
 use towpath_stack::gate::Loss;
-use towpath_stack::{Fault, StackError, StackStatus};
+use towpath_stack::{Fault, Importer, StackError, StackStatus};
 use towpath_template::TemplateError;
 
+use crate::site::SiteError;
 use crate::values::ValuesError;
 
 /// Why a deployment or a deletion fails.
@@ -127,6 +128,58 @@ pub enum DeployError {
         /// Why, as far as its events tell.
         cause: Option<Box<Cause>>,
     },
+    /// What could not be deleted remains, after all that was allowed.
+    #[error("{operation}")]
+    Remains {
+        /// The deletion that failed.
+        operation: Box<DeployError>,
+        /// What can be done about it.
+        hint: String,
+    },
+    /// Other stacks import what this one exports.
+    #[error("failed to delete stack `{stack}`: {}", imported(.importers))]
+    Imported {
+        /// The stack.
+        stack: String,
+        /// Who imports what.
+        importers: Vec<Importer>,
+    },
+    /// A parameter names something that the stack does not have.
+    #[error("stack `{stack}` has no {what} `{name}`, which {key}= names")]
+    NoResource {
+        /// The stack.
+        stack: String,
+        /// The parameter.
+        key: &'static str,
+        /// What it names.
+        name: String,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// A bucket is to be emptied that is to outlive its stack.
+    #[error(
+        "bucket `{name}` of stack `{stack}` is not emptied: its DeletionPolicy keeps it when the stack goes"
+    )]
+    KeptBucket {
+        /// The stack.
+        stack: String,
+        /// The bucket's logical id.
+        name: String,
+    },
+    /// Some of the stacks that have expired could not be deleted.
+    #[error("failed to delete {} of the stacks that have expired\n{}\n{summary}", .failed.len(), .failed.join("\n"))]
+    Swept {
+        /// What became of all of them.
+        summary: String,
+        /// The stacks, and why.
+        failed: Vec<String>,
+    },
+    /// A bucket could not be read or changed.
+    #[error("{}", .0.message)]
+    Bucket(Failure),
+    /// The site cannot be put where it is to go, or cannot be put there as it is.
+    #[error(transparent)]
+    Site(#[from] SiteError),
     /// The stack may not be deleted.
     #[error("stack `{0}` has termination protection")]
     Protected(String),
@@ -135,6 +188,17 @@ pub enum DeployError {
 fn all(losses: &[Loss]) -> String {
     let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
     all.join("; ")
+}
+
+fn imported(importers: &[Importer]) -> String {
+    let each: Vec<String> = importers
+        .iter()
+        .map(|importer| {
+            let stacks = importer.stacks.join("`, `");
+            format!("its export `{}` is imported by `{stacks}`", importer.export)
+        })
+        .collect();
+    each.join("; ")
 }
 
 fn operation_failed(
@@ -235,6 +299,24 @@ impl From<DeployError> for Failure {
                     FailureType::SystemUnavailable => failure.with_hint("retry the stage"),
                 }
             }
+            DeployError::Remains { operation, hint } => {
+                let failure = Failure::from(*operation);
+                match failure.hint {
+                    Some(_) => failure,
+                    None => failure.with_hint(hint),
+                }
+            }
+            DeployError::Imported { .. } => Failure::configuration(message).with_hint(
+                "deploy these stacks without the import, or delete them first",
+            ),
+            DeployError::NoResource { .. } => Failure::configuration(message)
+                .with_hint("write the logical id as the template has it, `Nested.Id` in a nested stack"),
+            DeployError::KeptBucket { .. } => Failure::configuration(message)
+                .with_hint("take it out of empty-buckets=, or change its DeletionPolicy and deploy that"),
+            DeployError::Swept { .. } => Failure::job(message)
+                .with_hint("mend what is in the way of each, or delete it with action=delete"),
+            DeployError::Bucket(failure) => failure,
+            DeployError::Site(error) => error.into(),
             DeployError::Protected(_) => Failure::configuration(message)
                 .with_hint("switch the protection off by hand if the stack really is to go"),
         }

@@ -50,6 +50,9 @@ pub(crate) async fn desired(
     given.extend(parameters.values.clone());
     let mut tags = configuration.tags;
     tags.extend(parameters.tags.clone());
+    if let Some(ttl) = parameters.ending.ttl {
+        tags.extend(towpath_stack::sweep::tags(job.started_at(), ttl));
+    }
     let existing = match kind {
         Kind::Create => &[],
         Kind::Update => existing,

@@ -1,16 +1,20 @@
-//! The `deploy-stack` action: brings a CloudFormation stack to what a template says, or deletes it.
+//! The `deploy-stack` action: brings a CloudFormation stack to what a template says, puts a site
+//! beside it, or deletes it.
 //!
 //! A deployment is a change set, executed by ARN, and waited for by continuation token: one look
 //! at the stack an invocation, no sleeping. What to do next is decided by `towpath_stack::step`;
 //! the phases here only say what this attempt has started already, so that a step that runs twice,
 //! or that was cut off between two calls, does nothing twice.
 
+mod bucket;
 mod delete;
 mod deploy;
 mod error;
 mod inputs;
 mod parameters;
 mod published;
+mod site;
+mod sweep;
 mod values;
 
 use aws_sdk_cloudformation::Client;
@@ -18,7 +22,8 @@ use towpath_aws::SdkConfig;
 use towpath_job::{Action, Job, Outcome};
 
 pub use error::DeployError;
-pub use parameters::{Operation, Parameters};
+pub use parameters::{Ending, Operation, Parameters};
+pub use site::{Site, SiteError};
 
 /// The action, with the function's own access to AWS.
 #[derive(Debug, Clone)]
@@ -34,6 +39,15 @@ impl DeployStack {
             config,
             release_bucket,
         }
+    }
+
+    /// S3 with the function's own role, where the stack is.
+    fn s3(&self, region: Option<&str>) -> aws_sdk_s3::Client {
+        let Some(region) = region else {
+            return towpath_aws::s3(&self.config);
+        };
+        let region = aws_sdk_cloudformation::config::Region::new(region.to_owned());
+        towpath_aws::s3(&self.config.to_builder().region(region).build())
     }
 
     fn client(&self, region: Option<&str>) -> Client {
@@ -60,7 +74,9 @@ impl Action for DeployStack {
             Operation::Deploy | Operation::Plan | Operation::Execute => {
                 deploy::step(self, &client, job).await
             }
-            Operation::Delete => delete::step(&client, job).await,
+            Operation::Delete => delete::step(self, &client, job).await,
+            Operation::Sweep => sweep::step(self, &client, job).await,
+            Operation::Site => site::step(self, &client, job).await,
         }
     }
 }

@@ -1,11 +1,18 @@
 //! The action's parameters.
 
+mod ending;
+
 use std::collections::BTreeMap;
 
 use towpath_job::parameters::{FromQuery, ParameterError, Query};
 use towpath_job::{Artifact, ArtifactPath};
 use towpath_stack::gate::Policy;
+use towpath_stack::name;
 use towpath_stack::step::OnFailure;
+
+pub use ending::Ending;
+
+use crate::site::Site;
 
 /// What is done to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +25,10 @@ pub enum Operation {
     Execute,
     /// Delete it. A stack that does not exist is deleted.
     Delete,
+    /// Delete the stacks that have had their day.
+    Sweep,
+    /// Put a tree of files into a bucket of it.
+    Site,
 }
 
 impl Operation {
@@ -28,6 +39,8 @@ impl Operation {
             Self::Plan => "plan",
             Self::Execute => "execute",
             Self::Delete => "delete",
+            Self::Sweep => "sweep",
+            Self::Site => "site",
         }
     }
 }
@@ -35,9 +48,10 @@ impl Operation {
 /// What the query string says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
-    /// `action=deploy|plan|execute|delete`.
+    /// `action=deploy|plan|execute|delete|sweep|site`.
     pub operation: Operation,
-    /// `stack=`: its name.
+    /// `stack=`: its name, or the one that `stack-for=` comes to. Empty for a sweep, which is
+    /// about no stack in particular.
     pub stack: String,
     /// `template=Artifact::path`; always there for a deployment.
     pub template: Option<ArtifactPath>,
@@ -63,6 +77,10 @@ pub struct Parameters {
     pub change_set: Option<String>,
     /// `replace=allow|deny`, `allow-loss=` and `stateful=`: what of the stack's data may go.
     pub loss: Policy,
+    /// How stacks end.
+    pub ending: Ending,
+    /// What is put into a bucket; always there for a site.
+    pub site: Option<Site>,
 }
 
 /// What `change-set` says of a plan that changes nothing.
@@ -83,6 +101,8 @@ impl FromQuery for Parameters {
                 ("plan", Operation::Plan),
                 ("execute", Operation::Execute),
                 ("delete", Operation::Delete),
+                ("sweep", Operation::Sweep),
+                ("site", Operation::Site),
             ],
         );
         let template = query.take_artifact_path("template");
@@ -106,10 +126,14 @@ impl FromQuery for Parameters {
         let everything = query.take_choice("replace", &[("deny", false), ("allow", true)]);
         let named = query.take_list("allow-loss");
         let stateful = query.take_list("stateful");
-        let stack = query.take_required("stack")?;
+        let ending = Ending::from_query(query);
+        let site = Site::from_query(query);
+        let by_name = query.take_filled("stack");
+        let by_text = query.take_filled("stack-for");
+        let operation = operation?.unwrap_or(Operation::Deploy);
         let parameters = Self {
-            operation: operation?.unwrap_or(Operation::Deploy),
-            stack,
+            operation,
+            stack: stack(operation, by_name, by_text)?,
             template: template?,
             config: config?,
             values,
@@ -126,6 +150,8 @@ impl FromQuery for Parameters {
                 named: named.into_iter().collect(),
                 stateful: stateful.into_iter().collect(),
             },
+            ending: ending?,
+            site: site?,
         };
         parameters.check(outputs)?;
         Ok(parameters)
@@ -134,7 +160,7 @@ impl FromQuery for Parameters {
 
 impl Parameters {
     fn check(&self, outputs: &[Artifact]) -> Result<(), ParameterError> {
-        if !is_stack_name(&self.stack) {
+        if self.operation != Operation::Sweep && !is_stack_name(&self.stack) {
             return Err(ParameterError::invalid(
                 "stack",
                 &self.stack,
@@ -152,7 +178,10 @@ impl Parameters {
                 format!("one of {}", CAPABILITIES.join(", ")),
             ));
         }
-        if let Some(key) = self.meaningless() {
+        if let Some(key) = self
+            .meaningless()
+            .or_else(|| self.ending.meaningless(self.operation))
+        {
             return Err(ParameterError::Conflict(format!(
                 "parameter `{key}` means nothing with action={}",
                 self.operation.name()
@@ -165,11 +194,13 @@ impl Parameters {
             Operation::Execute if self.change_set.is_none() => {
                 Err(ParameterError::Missing("change-set".into()))
             }
-            Operation::Deploy | Operation::Plan | Operation::Execute => Ok(()),
+            Operation::Site if self.site.is_none() => Err(ParameterError::Missing("site".into())),
+            Operation::Deploy | Operation::Plan | Operation::Execute | Operation::Sweep => Ok(()),
             // Found out before the stack is gone.
-            Operation::Delete => match outputs.first() {
+            Operation::Delete | Operation::Site => match outputs.first() {
                 Some(output) => Err(ParameterError::Conflict(format!(
-                    "action=delete publishes nothing, but the action declares output artifact `{}`",
+                    "action={} publishes nothing, but the action declares output artifact `{}`",
+                    self.operation.name(),
                     output.name
                 ))),
                 None => Ok(()),
@@ -194,9 +225,34 @@ impl Parameters {
             (deploys, !self.loss.named.is_empty(), "allow-loss"),
             (deploys, !self.skip.is_empty(), "skip"),
             (executes, self.change_set.is_some(), "change-set"),
+            (
+                self.operation == Operation::Site,
+                self.site.is_some(),
+                "site",
+            ),
         ]
         .into_iter()
         .find_map(|(meant, given, key)| (given && !meant).then_some(key))
+    }
+}
+
+/// The stack's name: as it is given, or made of the text that it is to stand for.
+fn stack(
+    operation: Operation,
+    named: Option<String>,
+    named_for: Option<String>,
+) -> Result<String, ParameterError> {
+    match (operation, named, named_for) {
+        (Operation::Sweep, None, None) => Ok(String::new()),
+        (Operation::Sweep, ..) => Err(ParameterError::Conflict(
+            "action=sweep is about no stack in particular; say prefix= to restrict it".to_owned(),
+        )),
+        (_, Some(_), Some(_)) => Err(ParameterError::Conflict(
+            "`stack` and `stack-for` exclude each other".to_owned(),
+        )),
+        (_, Some(name), None) => Ok(name),
+        (_, None, Some(text)) => Ok(name::safe(&text)),
+        (_, None, None) => Err(ParameterError::Missing("stack".into())),
     }
 }
 
@@ -261,7 +317,7 @@ mod tests {
             ("stack=a_b&template=A::b", "a stack's name"),
             (
                 "action=replace&stack=a&template=A::b",
-                "one of deploy, plan, execute, delete",
+                "one of deploy, plan, execute, delete, sweep, site",
             ),
             ("stack=a&template=t.yaml", "Artifact::path"),
             (
@@ -289,6 +345,22 @@ mod tests {
             (
                 "stack=a&template=A::b&change-set=arn:x",
                 "`change-set` means nothing with action=deploy",
+            ),
+            ("stack=a&template=A::b&force=on", "`force` means nothing"),
+            ("action=delete&stack=a&ttl=2d", "`ttl` means nothing"),
+            (
+                "stack=a&template=A::b&ttl=10m",
+                "a duration from 1h to 365d",
+            ),
+            ("action=delete&stack=a&cap=3", "`cap` means nothing"),
+            ("action=sweep&cap=0", "from 1 to 50"),
+            ("action=sweep&stack=a", "prefix="),
+            ("stack=a&stack-for=b&template=A::b", "exclude each other"),
+            ("action=site&stack=a", "`site` is missing"),
+            ("action=site&stack=a&site=A", "`bucket` is missing"),
+            (
+                "stack=a&template=A::b&site=A&bucket=B",
+                "`site` means nothing",
             ),
         ] {
             let error = read(text).expect_err(text).to_string();

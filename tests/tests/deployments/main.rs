@@ -3,6 +3,8 @@
 mod a_broken_stack_is_brought_back;
 mod a_plan_is_reviewed_and_executed;
 mod a_plan_shows_no_secret;
+mod a_site_is_put_into_its_bucket;
+mod a_stack_ends_with_what_it_holds;
 mod data_is_not_lost_unasked;
 
 use std::fmt::Write as _;
@@ -14,9 +16,12 @@ const ROLE: &str = "role=arn:aws:iam::000000000000:role/deployment";
 
 /// A world with the suite's functions.
 async fn world() -> World {
+    setup().start().await
+}
+
+/// The same, to be changed before it starts.
+fn setup() -> Setup {
     Setup::new(env!("CARGO_BIN_EXE_towpath-under-test"))
-        .start()
-        .await
 }
 
 /// Runs `deploy-stack` on a template for the stack `app`.

@@ -1,0 +1,202 @@
+//! A site is put into its stack's bucket as it is: with types and a word on caching, nothing twice, nothing of others
+//! touched, and into no other stack's bucket.
+
+use towpath_loopback::{Cut, FaultKind, FaultRule, FaultWhen};
+use towpath_tests::{Action, Done, Tree, World};
+
+use crate::{ROLE, setup};
+
+const TEMPLATE: &str = "Resources:
+  Site:
+    Type: AWS::S3::Bucket
+    Properties: {BucketName: app-site}
+Outputs:
+  Bucket: {Value: !Ref Site}
+  ApiUrl: {Value: 'https://api.example.com'}
+  Elsewhere: {Value: artifacts}
+";
+
+fn tree() -> Tree {
+    Tree::new()
+        .file("t.yaml", TEMPLATE)
+        .file("dist/index.html", "<html>")
+        .file("dist/docs/a b+c#ü.html", "<html>")
+        .file("dist/app.3f2a91bc.js", "1")
+        .file("dist/logo.png", "2")
+}
+
+/// A world with the stack.
+async fn world() -> World {
+    let world = setup().allow(&["s3:*"], "arn:aws:s3:::app-*").start().await;
+    let deploy = format!("stack=app&template=Source::t.yaml&{ROLE}");
+    let made = world
+        .act(&tree(), Action::of("deploy-stack", &deploy))
+        .await;
+    made.succeeded();
+    world
+}
+
+async fn put(world: &World, tree: &Tree, more: &str) -> Done {
+    let parameters = format!("action=site&stack=app&site=Source::dist&{more}");
+    world
+        .act(tree, Action::of("deploy-stack", &parameters))
+        .await
+}
+
+async fn keys(world: &World) -> Vec<String> {
+    let listed = world.s3.list_objects_v2().bucket("app-site").send().await;
+    let listed = listed.expect("a list");
+    listed
+        .contents()
+        .iter()
+        .filter_map(|object| object.key().map(str::to_owned))
+        .collect()
+}
+
+fn counts(done: &Done) -> [&str; 3] {
+    ["Uploaded", "Unchanged", "Removed"].map(|name| done.variables[name].as_str())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_comes_whole_changes_in_part_and_leaves_alone_what_is_not_its_own() {
+    let world = world().await;
+    let foreign = world
+        .s3
+        .put_object()
+        .bucket("app-site")
+        .key("uploads/of-a-user");
+    foreign
+        .body(b"mine".to_vec().into())
+        .send()
+        .await
+        .expect("an object");
+    let done = put(&world, &tree(), "bucket=Bucket&site-config=ApiUrl&cache=5m").await;
+    done.succeeded();
+    assert_eq!(counts(&done), ["5", "0", "0"]);
+    for (key, kind, cache) in [
+        ("index.html", "text/html; charset=utf-8", "no-cache"),
+        ("docs/a b+c#ü.html", "text/html; charset=utf-8", "no-cache"),
+        (
+            "app.3f2a91bc.js",
+            "text/javascript; charset=utf-8",
+            "public, max-age=31536000, immutable",
+        ),
+        ("logo.png", "image/png", "public, max-age=300"),
+        ("config.json", "application/json; charset=utf-8", "no-cache"),
+    ] {
+        let object = world
+            .s3
+            .get_object()
+            .bucket("app-site")
+            .key(key)
+            .send()
+            .await;
+        let object = object.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        assert_eq!(object.content_type(), Some(kind), "{key}");
+        assert_eq!(object.cache_control(), Some(cache), "{key}");
+    }
+    let config = world
+        .s3
+        .get_object()
+        .bucket("app-site")
+        .key("config.json")
+        .send()
+        .await;
+    let config = config
+        .expect("there")
+        .body
+        .collect()
+        .await
+        .expect("read")
+        .into_bytes();
+    let config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
+    assert_eq!(
+        config,
+        serde_json::json!({"ApiUrl": "https://api.example.com"})
+    );
+
+    let done = put(&world, &tree(), "bucket=Bucket&site-config=ApiUrl&cache=5m").await;
+    assert_eq!(counts(done.succeeded()), ["0", "5", "0"], "the same again");
+
+    let next = Tree::new()
+        .file("dist/index.html", "<HTML>")
+        .file("dist/app.77aa0c1d.js", "3")
+        .file("dist/logo.png", "2");
+    let done = put(&world, &next, "bucket=Bucket&cache=5m").await;
+    assert_eq!(counts(done.succeeded()), ["2", "1", "3"]);
+    assert_eq!(
+        keys(&world).await,
+        [
+            "app.77aa0c1d.js",
+            "index.html",
+            "logo.png",
+            "uploads/of-a-user"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_call_is_lost_it_is_there() {
+    let world = world().await;
+    for (number, kind) in [FaultKind::Error, FaultKind::Cut(Cut::After)]
+        .into_iter()
+        .enumerate()
+    {
+        for operation in ["ListObjectsV2", "HeadObject", "PutObject", "DeleteObjects"] {
+            let old = format!("{operation}{number}.txt");
+            put(
+                &world,
+                &tree().file(&format!("dist/{old}"), "old"),
+                "bucket=Bucket",
+            )
+            .await
+            .succeeded();
+            world.loopback().inject(FaultRule {
+                service: Some("s3".to_owned()),
+                operation: Some(operation.to_owned()),
+                when: FaultWhen::Nth { first: 1, times: 1 },
+                kind,
+            });
+            let next = tree().file("dist/new.txt", format!("{operation} {kind:?}"));
+            let done = put(&world, &next, "bucket=Bucket").await;
+            assert_eq!(done.status, "Succeeded", "{operation} {kind:?}: {done:#?}");
+            let keys = keys(&world).await;
+            assert!(
+                !keys.contains(&old) && keys.contains(&"new.txt".to_owned()),
+                "{keys:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_meant_is_refused_before_anything_is_put() {
+    let world = world().await;
+    for (more, words) in [
+        (
+            "bucket=Elsewhere",
+            &["`Elsewhere`", "`artifacts`", "no bucket of that stack"][..],
+        ),
+        ("bucket=Buket", &["no output `Buket`", "`Bucket`"]),
+        (
+            "bucket=Bucket&site-config=Version",
+            &["no output `Version`", "`ApiUrl`"],
+        ),
+    ] {
+        put(&world, &tree(), more)
+            .await
+            .failed("ConfigurationError", words);
+    }
+    let nothing = Tree::new().file("src/index.html", "");
+    put(&world, &nothing, "bucket=Bucket")
+        .await
+        .failed("ConfigurationError", &["no file in `dist`"]);
+    let two = tree().file("dist/config.json", "{}");
+    put(&world, &two, "bucket=Bucket&site-config=ApiUrl")
+        .await
+        .failed("ConfigurationError", &["config.json"]);
+    let absent = "action=site&stack=nowhere&site=Source::dist&bucket=Bucket";
+    let absent = world.act(&tree(), Action::of("deploy-stack", absent)).await;
+    absent.failed("ConfigurationError", &["`nowhere` does not exist"]);
+    assert_eq!(keys(&world).await, Vec::<String>::new());
+}
