@@ -1,8 +1,8 @@
-"""What `aws cloudformation package` makes of a template, and what this crate makes of it, in one form.
+"""What `aws cloudformation package` or `sam package` makes of a template, and what this crate makes of it, in one form.
 
-In, on standard input: {"template": path, "text": packaged, "objects": {key: {"kind", "path" or "text"}}}.
-Out: {"theirs", "ours"}: the templates with every key replaced by what is stored under it. The AWS CLI runs as it is;
-what it uploads goes to an HTTP server of this process. Exit code 3: there is no AWS CLI.
+In, on standard input: {"tool": "aws" or "sam", "template": path, "text": packaged, "objects": {key: {"kind", "path" or
+"text"}}}. Out: {"theirs", "ours"}: the templates with every key replaced by what is stored under it. The tool runs as
+it is, from beside this Python; what it uploads goes to an HTTP server of this process. Exit code 3: it is not there.
 """
 
 import hashlib
@@ -14,11 +14,17 @@ import re
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 
+GIVEN = json.load(sys.stdin)
 try:
-    import awscli.clidriver
-    from awscli.customizations.cloudformation.yamlhelper import yaml_parse
+    if GIVEN["tool"] == "sam":
+        import samcli.cli.main
+        from samcli.yamlhelper import yaml_parse
+    else:
+        import awscli.clidriver
+        from awscli.customizations.cloudformation.yamlhelper import yaml_parse
 except ImportError:
     sys.exit(3)
 
@@ -79,14 +85,21 @@ def ours_of(objects):
             return listing((os.path.relpath(file, path), open(file, "rb").read()) for file in files)
         if it["kind"] == "Zip":
             return listing([(os.path.basename(path), open(path, "rb").read())])
-        return content_of("", open(path, "rb").read())
+        # A stack set's template is stored as it is, and called a template.
+        name = "as-it-is.template" if os.path.basename(path) == "template.yaml" else ""
+        return content_of(name, open(path, "rb").read())
 
     return of
 
 
 def normal(value, objects, of):
-    """The value with every reference to an object replaced by its form and by what is stored there."""
+    """The value with every reference to an object replaced by its form and by what is stored there.
+
+    What `sam package` writes into the metadata of a nested template's resources is left out.
+    """
     if isinstance(value, dict):
+        if list(value.get("Metadata") or ()) == ["SamResourceId"]:
+            value = {key: item for key, item in value.items() if key != "Metadata"}
         return {key: normal(item, objects, of) for key, item in value.items()}
     if isinstance(value, list):
         return [normal(item, objects, of) for item in value]
@@ -100,12 +113,9 @@ def normal(value, objects, of):
     return value
 
 
-def main():
-    given = json.load(sys.stdin)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    os.environ.update(
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}",
+def environment(port):
+    return dict(
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         AWS_ACCESS_KEY_ID="key",
         AWS_SECRET_ACCESS_KEY="secret",
         AWS_DEFAULT_REGION="eu-west-1",
@@ -114,20 +124,40 @@ def main():
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         AWS_EC2_METADATA_DISABLED="true",
         NO_PROXY="127.0.0.1",
+        SAM_CLI_TELEMETRY="0",
     )
-    os.chdir(os.path.dirname(given["template"]))
-    with tempfile.TemporaryDirectory() as directory:
-        packaged = os.path.join(directory, "packaged.yaml")
-        command = ["cloudformation", "package", "--template-file", given["template"]]
-        command += ["--s3-bucket", BUCKET, "--output-template-file", packaged]
-        answer, sys.stdout = sys.stdout, sys.stderr
-        code = awscli.clidriver.create_clidriver().main(command)
+
+
+def run(template, packaged, directory):
+    files = ["--template-file", template, "--s3-bucket", BUCKET, "--output-template-file", packaged]
+    answer, sys.stdout = sys.stdout, sys.stderr
+    try:
+        if GIVEN["tool"] == "aws":
+            return awscli.clidriver.create_clidriver().main(["cloudformation", "package", *files])
+        # Its own directory for settings, in which it has just asked for the newest version: so it does not ask.
+        with open(os.path.join(directory, "metadata.json"), "w") as file:
+            json.dump({"lastVersionCheck": time.time()}, file)
+        os.environ["__SAM_CLI_APP_DIR"] = directory
+        return samcli.cli.main.cli.main(["package", *files, "--no-progressbar"], standalone_mode=False)
+    finally:
         sys.stdout = answer
+
+
+def main():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ.update(environment(server.server_port))
+    os.chdir(os.path.dirname(GIVEN["template"]))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        # Where `sam` leaves what it packs.
+        tempfile.tempdir = directory
+        packaged = os.path.join(directory, "packaged.yaml")
+        code = run(GIVEN["template"], packaged, directory)
         if code:
             sys.exit(code)
         with open(packaged) as file:
             theirs = normal(yaml_parse(file.read()), STORED, content_of)
-    ours = normal(yaml_parse(given["text"]), given["objects"], ours_of(given["objects"]))
+    ours = normal(yaml_parse(GIVEN["text"]), GIVEN["objects"], ours_of(GIVEN["objects"]))
     json.dump({"theirs": theirs, "ours": ours}, sys.stdout)
 
 

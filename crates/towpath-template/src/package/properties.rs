@@ -79,6 +79,7 @@ use Content::{Archive, Bundle, Code, Definition, Template};
 #[rustfmt::skip]
 pub(super) const PROPERTIES: &[Property] = &[
     of(FUNCTION, "CodeUri", Code, Shape::Uri),
+    of("AWS::Serverless::WebFunction", "CodeUri", Code, Shape::Uri),
     of("AWS::Serverless::LayerVersion", "ContentUri", Code, Shape::Uri),
     of("AWS::Lambda::Function", "Code", Code, Shape::Code),
     of("AWS::Lambda::LayerVersion", "Content", Code, Shape::Code),
