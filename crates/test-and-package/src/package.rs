@@ -260,7 +260,10 @@ impl Packaging<'_> {
             path: code.path.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        let known = (found, code.kind == CodeKind::Zip);
+        // A file alone in an archive is called what the template calls it, also where that is a link.
+        let is_alone = code.kind == CodeKind::Zip && found.is_file();
+        let path = if is_alone { code.path.clone() } else { found };
+        let known = (path, code.kind == CodeKind::Zip);
         if let Some(stored) = self.deposited.get(&known) {
             return Ok(stored.clone());
         }

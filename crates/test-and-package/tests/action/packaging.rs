@@ -122,6 +122,47 @@ async fn a_template_s_code_goes_to_the_release_bucket_once() {
 }
 
 #[tokio::test]
+async fn a_link_is_followed_to_the_code_and_kept_within_it() {
+    let template = "\
+Resources:
+  File:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: handler.js}
+  Same:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: app.js}
+  Folder:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: latest}
+";
+    let makefile = "package:\n\t@ln -s app.js handler.js; mkdir dist; cp app.js dist; ln -s app.js dist/other.js; ln -s dist latest\n";
+    let pipeline = Pipeline::of(
+        &[
+            ("Makefile", makefile),
+            ("app.js", "exports.handler = 1"),
+            ("app.yaml", template),
+        ],
+        &["Package"],
+    );
+    let report = pipeline
+        .run("task=package&template=app.yaml&release-bucket=releases")
+        .await;
+    assert!(summary(&report).contains("3 code objects"), "{report:?}");
+    let (stored, _) = pipeline.deposited();
+    let archives = stored.iter().map(|put| unzipped(&put.body));
+    let mut names: Vec<Vec<String>> = archives.map(|(names, _)| names).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            vec!["app.js"],
+            vec!["app.js", "other.js"],
+            vec!["handler.js"]
+        ]
+    );
+}
+
+#[tokio::test]
 async fn local_code_without_a_release_bucket_is_a_matter_of_configuration() {
     let pipeline = Pipeline::of(&application(), &["Package"]);
     let report = pipeline.run("task=package&template=infra/app.yaml").await;
