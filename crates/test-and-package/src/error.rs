@@ -126,8 +126,8 @@ pub enum ActionError {
     DevelopmentStays {
         /// Of the manager, in the source tree.
         lock_file: PathBuf,
-        /// Those for `install-deps`.
-        arguments: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// The file system failed.
     #[error("failed to {doing} {}", .path.display())]
@@ -181,21 +181,16 @@ impl From<ActionError> for Failure {
             ActionError::Prune { source, .. } => {
                 hinted(Self::job(message).with_output(source.tail()), source.hint())
             }
-            ActionError::DevelopmentStays { arguments, .. } => {
-                Self::configuration(message).with_hint(format!(
-                    "package what another install-deps action has installed, with {arguments} and in an artifact of its \
-                     own, and leave `omit-dev` out"
-                ))
+            ActionError::DevelopmentStays { instead, .. } => {
+                Self::configuration(message).with_hint(instead)
             }
             ActionError::Gate(error) => {
                 hinted(Self::job(error.in_full()), error.hint().map(str::to_owned))
             }
-            ActionError::NoTime { .. } => Self::job(message)
-                .at_limit(Some(Limit::Time))
-                .with_hint(
-                    "raise the function's Timeout and the action's `timeout`, or divide the tasks \
+            ActionError::NoTime { .. } => Self::job(message).at_limit(Some(Limit::Time)).with_hint(
+                "raise the function's Timeout and the action's `timeout`, or divide the tasks \
                      among several actions",
-                ),
+            ),
             ActionError::NotProduced { artifact, .. } => Self::job(message).with_hint(format!(
                 "let a task make it, or correct `{artifact}=` in the action's UserParameters; \
                  paths are relative to `dir`"

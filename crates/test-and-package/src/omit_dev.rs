@@ -20,7 +20,7 @@ enum Way {
 }
 
 /// By lock file, where this directory beside it is what was installed.
-const WAYS: [(&str, &str, Way); 6] = [
+const WAYS: [(&str, &str, Way); 7] = [
     ("npm-shrinkwrap.json", "node_modules", NPM),
     ("package-lock.json", "node_modules", NPM),
     (
@@ -28,18 +28,23 @@ const WAYS: [(&str, &str, Way); 6] = [
         "node_modules",
         Way::Prune("pnpm", &["prune", "--prod", "--ignore-scripts"]),
     ),
-    (
-        "yarn.lock",
-        "node_modules",
-        Way::Reinstall("args=--production (Yarn 1)"),
-    ),
+    ("yarn.lock", "node_modules", Way::Reinstall(YARN)),
+    // Without `node_modules`, all that is installed is in archives.
+    ("yarn.lock", ".pnp.cjs", Way::Reinstall(YARN)),
     (
         "uv.lock",
         ".venv",
         Way::Prune("uv", &["sync", "--locked", "--no-dev", "--offline"]),
     ),
-    ("poetry.lock", ".venv", Way::Reinstall("args=--only=main")),
+    ("poetry.lock", ".venv", Way::Reinstall(POETRY)),
 ];
+
+const YARN: &str = "with Yarn 1, package what another install-deps action has installed, with args=--production and in an \
+                    artifact of its own, and leave `omit-dev` out; with Yarn 4, let `yarn workspaces focus \
+                    --production` be the last thing that the tasks do";
+
+const POETRY: &str = "package what another install-deps action has installed, with args=--only=main and in an artifact of \
+                      its own, and leave `omit-dev` out";
 
 const NPM: Way = Way::Prune(
     "npm",
@@ -63,11 +68,8 @@ pub(crate) async fn prune(
         let shown = directory.strip_prefix(tree).unwrap_or(&directory);
         let lock_file = shown.join(lock);
         match way {
-            Way::Reinstall(arguments) => {
-                return Err(ActionError::DevelopmentStays {
-                    lock_file,
-                    arguments,
-                });
+            Way::Reinstall(instead) => {
+                return Err(ActionError::DevelopmentStays { lock_file, instead });
             }
             Way::Prune(program, arguments) => {
                 let command = Command::new(program, &directory).args(arguments.iter().copied());
@@ -100,7 +102,7 @@ fn found(tree: &Path) -> Vec<(PathBuf, &'static str, Way)> {
     for directory in directories.flatten() {
         let directory = directory.into_path();
         let of = WAYS.iter().find(|(lock, installed, _)| {
-            directory.join(lock).is_file() && directory.join(installed).is_dir()
+            directory.join(lock).is_file() && directory.join(installed).exists()
         });
         if let Some((lock, _, way)) = of {
             found.push((directory, *lock, *way));
@@ -123,6 +125,8 @@ mod tests {
             "api/pnpm-lock.yaml",
             "web/yarn.lock",
             "web/node_modules/c.js",
+            "plug/yarn.lock",
+            "plug/.pnp.cjs",
             "jobs/uv.lock",
             "jobs/.venv/pyvenv.cfg",
         ] {
@@ -143,6 +147,7 @@ mod tests {
             [
                 (String::new(), "package-lock.json", true),
                 ("jobs".to_owned(), "uv.lock", true),
+                ("plug".to_owned(), "yarn.lock", false),
                 ("web".to_owned(), "yarn.lock", false),
             ]
         );

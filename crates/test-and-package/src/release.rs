@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use towpath_artifact::{Encryption, Location, Source, Store};
 use towpath_release::{Made, Release, ReleaseId};
@@ -103,6 +103,10 @@ const TOOLS: [(&str, &str, &[&str]); 13] = [
     ("pom.xml", "java", &["--version"]),
 ];
 
+/// How long a tool may take to tell its version: some would install another one first, and a job has better things to
+/// do with its time.
+const TELLING: Duration = Duration::from_secs(10);
+
 /// The versions of the tools that the project's files speak of. One that does not answer is left out: whether it is
 /// needed is for the tasks to say.
 pub(crate) async fn tools(
@@ -116,7 +120,11 @@ pub(crate) async fn tools(
             continue;
         }
         let command = Command::new(program, project).args(arguments.iter().copied());
-        match run(&command, workspace, &Limits::until(deadline)).await {
+        let limits = Limits {
+            grace: Duration::ZERO,
+            ..Limits::until(deadline.min(Instant::now() + TELLING))
+        };
+        match run(&command, workspace, &limits).await {
             Ok(finished) => {
                 let line = finished.tail.lines().find(|line| !line.trim().is_empty());
                 let version = line.unwrap_or_default().trim().to_owned();

@@ -64,27 +64,34 @@ impl Place {
                 key: key.to_owned(),
             });
         }
-        let is_id = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match bucket {
-            Some(bucket) if is_id => Ok(Self::Object {
+            Some(bucket) if is_id(text) => Ok(Self::Object {
                 bucket: bucket.to_owned(),
                 key: format!("releases/{text}.json"),
             }),
-            None if is_id && !Path::new(text).exists() => Err(anyhow!(
+            None if is_id(text) && !Path::new(text).exists() => Err(anyhow!(
                 "`{text}` is a release's id: say with --bucket in which release bucket it is"
             )),
             _ => Ok(Self::File(text.into())),
         }
     }
 
+    /// The id that it is stored under, if it is.
+    fn id(&self) -> Option<&str> {
+        let name = match self {
+            Self::File(path) => path.file_name()?.to_str()?,
+            Self::Object { key, .. } => key.rsplit('/').next()?,
+        };
+        name.strip_suffix(".json").filter(|stem| is_id(stem))
+    }
+
     /// Where the contents of its archives are.
     fn contents(&self) -> Self {
         match self {
             Self::File(path) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let beside = match name.strip_suffix(".json") {
-                    Some(id) if id.len() == 64 => format!("{id}.{CONTENTS}"),
-                    _ => CONTENTS.to_owned(),
+                let beside = match self.id() {
+                    Some(id) => format!("{id}.{CONTENTS}"),
+                    None => CONTENTS.to_owned(),
                 };
                 Self::File(path.with_file_name(beside))
             }
@@ -132,6 +139,11 @@ impl Place {
     }
 }
 
+/// Whether it is the SHA-256 of something.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 async fn read(text: &str, bucket: Option<&str>) -> anyhow::Result<Known> {
     let place = Place::of(text, bucket)?;
     let json = place
@@ -140,6 +152,15 @@ async fn read(text: &str, bucket: Option<&str>) -> anyhow::Result<Known> {
         .ok_or_else(|| anyhow!("there is no release {text}"))?;
     let (identity, made) =
         Identity::read(&json).with_context(|| format!("{text} is no release"))?;
+    // An identity alone says nothing of its id: what is stored under another one was changed there.
+    if let Some(stated) = place.id() {
+        let computed = identity.id();
+        if stated != computed.as_str() {
+            return Err(anyhow!(
+                "{text} is not what was stored: what it lists has the id {computed}"
+            ));
+        }
+    }
     // What is not there, or not to be read, is only not told.
     let contents = place.contents().read().await.ok().flatten();
     let contents = contents.and_then(|json| Contents::read(&json).ok());

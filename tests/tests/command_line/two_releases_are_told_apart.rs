@@ -1,5 +1,8 @@
 //! `towpath release diff`: the same, what differs, or no release; each with its exit code.
 
+use aws_credential_types::Credentials;
+use towpath_loopback::{Loopback, Settings};
+use towpath_release::Identity;
 use towpath_tests::{CommandLine, Tree};
 
 /// A release as `test-and-package` stores it.
@@ -61,4 +64,76 @@ fn by_the_part_that_differs() {
         refused.exited(2, &words);
         assert_eq!(refused.stdout, "", "stdout is for data");
     }
+}
+
+/// Which files are in the archive of [`RELEASE`] that has this digest.
+fn contents(archive: &str, file: &str) -> String {
+    format!(
+        r#"{{"schema":"towpath.contents/1","archives":{{"{archive}":[{{"path":"app.js","sha256":"{file}","bytes":1}}]}}}}"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_they_lie_in_the_release_bucket() {
+    let state = tempfile::tempdir().expect("a directory");
+    let loopback = Loopback::start(Settings::new(state.path()))
+        .await
+        .expect("a loopback");
+    let (key, secret) = loopback.root_credentials();
+    let credentials = Credentials::new(key, secret, None, None, "test");
+    let config = towpath_aws::fixed(loopback.endpoint(), loopback.region(), credentials);
+    let s3 = towpath_aws::s3(&config);
+    let bucket = s3.create_bucket().bucket("releases").send().await;
+    bucket.expect("a bucket");
+    let put = async |key: String, body: String| {
+        let object = s3.put_object().bucket("releases").key(key);
+        let stored = object.body(body.into_bytes().into()).send().await;
+        stored.expect("an object");
+    };
+    let mut ids = Vec::new();
+    for (archive, file) in [("0a", "1"), ("0c", "2")] {
+        let release = RELEASE.replace("0a", archive);
+        let (identity, _) = Identity::read(release.as_bytes()).expect("a release");
+        let id = identity.id().to_string();
+        put(format!("releases/{id}.json"), release).await;
+        let key = format!("releases/{id}.contents.json");
+        put(key, contents(archive, file)).await;
+        ids.push(id);
+    }
+    let changed = "f".repeat(64);
+    put(format!("releases/{changed}.json"), RELEASE.to_owned()).await;
+
+    let environment = loopback.environment();
+    let variables: Vec<String> = environment
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let mut wrapper = vec!["env", "-u", "AWS_SESSION_TOKEN"];
+    wrapper.extend(variables.iter().map(String::as_str));
+    let towpath = CommandLine::new(env!("CARGO_BIN_EXE_towpath-under-test")).within(&wrapper);
+    let address = |id: &str| format!("s3://releases/releases/{id}.json");
+    let [first, second] = [address(&ids[0]), address(&ids[1])];
+
+    let by_address = towpath.run(&["release", "diff", &first, &second]);
+    by_address.exited(1, &[]);
+    let told = by_address.stdout.contains("\n  changed: app.js\n");
+    assert!(told, "{by_address:?}");
+    let named = ["release", "diff", &ids[0], &ids[1], "--bucket", "releases"];
+    let by_id = towpath.run(&named);
+    by_id.exited(1, &[]);
+    assert_eq!(by_id.stdout, by_address.stdout);
+    let same = towpath.run(&["release", "diff", &first, &ids[0], "--bucket", "releases"]);
+    same.exited(0, &[]);
+
+    for (refused, words) in [
+        (address(&"0".repeat(64)), "there is no release s3://"),
+        (address(&changed), "is not what was stored"),
+        ("s3://nowhere/releases/x.json".to_owned(), "NoSuchBucket"),
+    ] {
+        let finished = towpath.run(&["release", "diff", &first, &refused]);
+        finished.exited(2, &[words]);
+        assert_eq!(finished.stdout, "", "stdout is for data");
+    }
+    loopback.shutdown().await;
 }
