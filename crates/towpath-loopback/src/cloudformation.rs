@@ -22,6 +22,7 @@ mod deployer;
 mod events;
 mod known;
 mod plan;
+mod policy;
 mod references;
 mod resources;
 mod script;

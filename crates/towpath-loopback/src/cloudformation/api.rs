@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{AwsError, Caller, World};
 
-mod change_sets;
+pub(crate) mod change_sets;
 mod describe;
 mod exports;
 mod recovery;

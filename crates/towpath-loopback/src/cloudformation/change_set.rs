@@ -66,6 +66,19 @@ impl ExecutionStatus {
     }
 }
 
+/// Where a nested change set belongs: it was made with another, and is executed and thrown away with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lineage {
+    /// The id of the change set of the stack around it.
+    pub(crate) parent: String,
+    /// The id of the outermost one.
+    pub(crate) root: String,
+    pub(crate) parent_stack: String,
+    pub(crate) root_stack: String,
+    /// What the stack is called in the one around it.
+    pub(crate) logical_id: String,
+}
+
 /// One change set.
 #[derive(Debug, Clone)]
 pub(crate) struct ChangeSet {
@@ -83,6 +96,7 @@ pub(crate) struct ChangeSet {
     pub(crate) on_stack_failure: Option<String>,
     pub(crate) include_nested: bool,
     pub(crate) import_existing: bool,
+    pub(crate) lineage: Option<Lineage>,
 }
 
 impl ChangeSet {
@@ -111,6 +125,16 @@ impl ChangeSet {
             "ImportExistingResources",
             self.import_existing.then_some(true),
         )
+        .with("ParentChangeSetId", self.parent())
+        .with("RootChangeSetId", self.root())
+    }
+
+    fn parent(&self) -> Option<&str> {
+        self.lineage.as_ref().map(|lineage| lineage.parent.as_str())
+    }
+
+    fn root(&self) -> Option<&str> {
+        self.lineage.as_ref().map(|lineage| lineage.root.as_str())
     }
 
     /// As `ListChangeSets` shows it.
@@ -125,6 +149,8 @@ impl ChangeSet {
             "CreationTime": timestamp(self.created),
             "IncludeNestedStacks": self.include_nested,
         })
+        .with("ParentChangeSetId", self.parent())
+        .with("RootChangeSetId", self.root())
         .with("StatusReason", self.reason.clone())
         .with("Description", self.description.clone())
     }

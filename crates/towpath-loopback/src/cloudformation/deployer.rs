@@ -196,7 +196,16 @@ impl Run {
     }
 
     async fn update(&self, disable_rollback: bool) {
-        let outcome = match self.apply_all().await {
+        let kept = self.kept_by_policy();
+        let applied = if kept.is_empty() {
+            self.apply_all().await
+        } else {
+            let names: Vec<&str> = kept.iter().map(String::as_str).collect();
+            Err(Failure {
+                reason: failed_to("update", &names),
+            })
+        };
+        let outcome = match applied {
             Ok(()) => self.conclude().await,
             failure => failure,
         };

@@ -30,6 +30,8 @@ pub(crate) struct Change {
     pub(crate) details: Vec<Detail>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
+    /// The change set of a nested stack.
+    pub(crate) inner: Option<String>,
 }
 
 /// The kind of a change.
@@ -184,12 +186,13 @@ fn addition(planned: &Planned, properties: Value) -> Change {
         details: Vec::new(),
         before: None,
         after: Some(json!({ "Properties": properties })),
+        inner: None,
     }
 }
 
 fn removal(resource: &Resource) -> Change {
     let policy_action = match resource.deletion_policy.as_deref() {
-        Some("Retain") => "Retain",
+        Some("Retain" | "RetainExceptOnCreate") => "Retain",
         Some("Snapshot") => "Snapshot",
         _ => "Delete",
     };
@@ -204,6 +207,7 @@ fn removal(resource: &Resource) -> Change {
         details: Vec::new(),
         before: Some(json!({ "Properties": resource.properties })),
         after: None,
+        inner: None,
     }
 }
 
@@ -299,6 +303,7 @@ fn modification(
         details,
         before: Some(json!({ "Properties": resource.properties })),
         after: Some(json!({ "Properties": properties })),
+        inner: None,
     })
 }
 
@@ -357,6 +362,33 @@ fn cause(
 }
 
 impl Change {
+    /// Of a nested stack whose own properties stay as they are: what is within may change.
+    pub(crate) fn automatic(resource: &Resource) -> Self {
+        let context = json!({ "Properties": resource.properties });
+        Self {
+            action: Action::Modify,
+            logical_id: resource.logical_id.clone(),
+            physical_id: resource.physical_id.clone(),
+            resource_type: resource.resource_type.clone(),
+            replacement: Some(Replacement::False),
+            policy_action: None,
+            scope: vec!["Properties"],
+            details: vec![Detail {
+                attribute: "Properties",
+                name: None,
+                requires_recreation: "Never",
+                evaluation: "Dynamic",
+                source: "Automatic",
+                causing_entity: None,
+                before: None,
+                after: None,
+            }],
+            before: Some(context.clone()),
+            after: Some(context),
+            inner: None,
+        }
+    }
+
     /// As `DescribeChangeSet` shows it.
     pub(crate) fn describe(&self, with_values: bool) -> Value {
         let details: Vec<Value> = self
@@ -377,6 +409,7 @@ impl Change {
         })
         .with("PolicyAction", self.policy_action)
         .with("PhysicalResourceId", self.physical_id.clone())
+        .with("ChangeSetId", self.inner.clone())
         .with(
             "Replacement",
             self.replacement.map(|replacement| match replacement {
@@ -411,6 +444,12 @@ impl Detail {
                 .filter(|_| with_values)
                 .map(|value| scalar(value).unwrap_or_else(|| value.to_string()))
         };
+        let kind = match (&self.before, &self.after) {
+            (None, None) => None,
+            (None, Some(_)) => Some("Add"),
+            (Some(_), None) => Some("Remove"),
+            (Some(_), Some(_)) => Some("Modify"),
+        };
         let path = self.name.as_ref().map(|name| format!("/Properties/{name}"));
         let target = json!({
             "Attribute": self.attribute,
@@ -418,6 +457,7 @@ impl Detail {
         })
         .with("Name", self.name.clone())
         .with("Path", path.filter(|_| with_values))
+        .with("AttributeChangeType", kind.filter(|_| with_values))
         .with("BeforeValue", value(&self.before))
         .with("AfterValue", value(&self.after));
         json!({

@@ -188,6 +188,21 @@ impl Scene {
     }
 }
 
+/// What a nested stack with these properties is made or changed with: the members that a stack and a change
+/// set have in common.
+pub(crate) fn nested_request(
+    scene: &Scene,
+    properties: &Value,
+    stack: Option<String>,
+) -> Result<Value, Trouble> {
+    nested::request(scene, properties, stack)
+}
+
+/// Whether the change set that is being executed changes this nested stack, whatever its own properties do.
+pub(crate) fn nested_is_proposed(scene: &Scene) -> bool {
+    nested::proposed(scene).is_some()
+}
+
 /// Makes a resource of a type.
 pub(crate) async fn create(
     scene: &Scene,

@@ -103,6 +103,10 @@ pub(crate) struct Stack {
     pub(crate) timeout_minutes: Option<i64>,
     pub(crate) termination_protection: bool,
     pub(crate) policy: Option<String>,
+    /// What stands in for the policy while one update is under way.
+    pub(crate) policy_during_update: Option<String>,
+    /// A creation that is rolled back removes even what is to be retained.
+    pub(crate) retain_except_on_create: bool,
     pub(crate) parent_id: Option<String>,
     pub(crate) root_id: Option<String>,
     pub(crate) change_set_id: Option<String>,
@@ -135,6 +139,8 @@ impl Stack {
             timeout_minutes: None,
             termination_protection: false,
             policy: None,
+            policy_during_update: None,
+            retain_except_on_create: false,
             parent_id: None,
             root_id: None,
             change_set_id: None,

@@ -10,7 +10,9 @@ use crate::{AwsError, Caller, Settings, World, input};
 mod change_sets;
 mod deletes;
 mod histories;
+mod nested;
 mod requests;
+mod statuses;
 mod updates;
 
 /// A world without a port, and a client of its CloudFormation.

@@ -12,13 +12,15 @@ use super::stacks::{
 };
 use crate::cloudformation::blueprint::{Blueprint, Draft};
 use crate::cloudformation::change_set::{
-    ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus,
+    ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus, Lineage,
 };
 use crate::cloudformation::deployer::OnFailure;
 use crate::cloudformation::stack::{Declared, Stack};
 use crate::cloudformation::status::StackStatus;
 use crate::cloudformation::wire::{Object, page, required, validation};
 use crate::{AwsError, Caller, World, input};
+
+pub(crate) mod nested;
 
 /// How many changes a page of `DescribeChangeSet` holds.
 const PAGE: usize = 100;
@@ -33,14 +35,43 @@ pub(super) async fn create(
     let stack_name = required(request, "StackName")?;
     let name = required(request, "ChangeSetName")?;
     check_name("changeSetName", &name)?;
-    let kind = kind(request)?;
     let client_token = input::text(request, "ClientToken");
-    let existing = world.cloudformation.find(&stack_name);
-    if let Some(id) = &existing
-        && let Some(same) = repeated(world, id, &name, client_token.as_deref())?
+    if let Some(id) = world.cloudformation.find(&stack_name)
+        && let Some(same) = repeated(world, &id, &name, client_token.as_deref())?
     {
         return Ok(same);
     }
+    let making = propose(world, caller, request, None).await?;
+    let answer = json!({ "Id": making.id, "StackId": making.stack_id });
+    let task_world = Arc::clone(world);
+    world.tasks.spawn(async move {
+        finish(&task_world, &making).await;
+    });
+    Ok(answer)
+}
+
+/// A change set that has been accepted, and whose changes are still to be worked out.
+struct Making {
+    stack_id: String,
+    id: String,
+    caller: Caller,
+    /// What the stack has; `None` if it is to be created.
+    former: Option<Declared>,
+    /// Why it will fail.
+    trouble: Option<String>,
+}
+
+/// Accepts a change set, also of a nested stack.
+async fn propose(
+    world: &Arc<World>,
+    caller: &Caller,
+    request: &Value,
+    lineage: Option<Lineage>,
+) -> Result<Making, AwsError> {
+    let stack_name = required(request, "StackName")?;
+    let name = required(request, "ChangeSetName")?;
+    let kind = kind(request)?;
+    let existing = world.cloudformation.find(&stack_name);
     let on_stack_failure = input::text(request, "OnStackFailure");
     if let Some(text) = &on_stack_failure {
         parse_on_failure(text)?;
@@ -113,21 +144,22 @@ pub(super) async fn create(
         execution: ExecutionStatus::Unavailable,
         created: now(),
         description: input::text(request, "Description"),
-        client_token,
+        client_token: input::text(request, "ClientToken"),
         declared,
         changes: Vec::new(),
         on_stack_failure,
         include_nested: input::flag(request, "IncludeNestedStacks"),
         import_existing: input::flag(request, "ImportExistingResources"),
+        lineage,
     };
     accept(world, &stack_id, stack_name, change_set)?;
-    let task_world = Arc::clone(world);
-    let task_stack = stack_id.clone();
-    let task_id = id.clone();
-    world.tasks.spawn(async move {
-        finish(&task_world, &task_stack, &task_id, former, trouble).await;
-    });
-    Ok(json!({ "Id": id, "StackId": stack_id }))
+    Ok(Making {
+        stack_id,
+        id,
+        caller: caller.clone(),
+        former,
+        trouble,
+    })
 }
 
 fn kind(request: &Value) -> Result<ChangeSetType, AwsError> {
@@ -174,6 +206,10 @@ fn accept(
     world.cloudformation.with(|stacks| {
         if !stacks.iter().any(|stack| stack.id == stack_id) {
             let mut shell = Stack::new(stack_id.to_owned(), stack_name, nothing_declared(), now());
+            if let Some(lineage) = &change_set.lineage {
+                shell.parent_id = Some(lineage.parent_stack.clone());
+                shell.root_id = Some(lineage.root_stack.clone());
+            }
             shell.enter(
                 now(),
                 StackStatus::ReviewInProgress,
@@ -196,13 +232,8 @@ fn accept(
 }
 
 /// Works the changes out, as AWS does after it has answered.
-async fn finish(
-    world: &Arc<World>,
-    stack_id: &str,
-    id: &str,
-    former: Option<Declared>,
-    trouble: Option<String>,
-) {
+async fn finish(world: &Arc<World>, making: &Making) {
+    let Making { stack_id, id, .. } = making;
     change(world, stack_id, id, |change_set| {
         change_set.status = ChangeSetStatus::CreateInProgress;
     });
@@ -210,27 +241,32 @@ async fn finish(
         () = world.stopping.cancelled() => return,
         () = tokio::time::sleep(world.settings.resource_delay) => {}
     }
-    if let Some(trouble) = trouble {
-        change(world, stack_id, id, |change_set| {
-            change_set.status = ChangeSetStatus::Failed;
-            change_set.reason = Some(trouble);
-        });
+    if let Some(trouble) = &making.trouble {
+        fail(world, making, trouble.clone());
         return;
     }
-    let declared = world
+    let proposed = world
         .cloudformation
         .stack(stack_id, |stack| {
-            stack
-                .change_sets
-                .iter()
-                .find(|change_set| change_set.id == id)
-                .map(|change_set| change_set.declared.clone())
+            find(stack, id)
+                .map(|change_set| (change_set.declared.clone(), change_set.include_nested))
         })
         .flatten();
-    let Some(declared) = declared else { return };
-    let before = former.clone().unwrap_or_else(nothing_declared);
-    let difference = difference(world, stack_id, &before, &declared);
-    let empty = former.is_some() && difference.is_nothing();
+    let Some((declared, include_nested)) = proposed else {
+        return;
+    };
+    let before = making.former.clone().unwrap_or_else(nothing_declared);
+    let mut difference = difference(world, stack_id, &before, &declared);
+    if include_nested {
+        let made = nested::make(world, making, &declared, &mut difference.changes);
+        if let Err(reason) = made.await {
+            fail(world, making, reason);
+            return;
+        }
+    } else {
+        nested::not_looked_into(world, stack_id, &declared, &mut difference.changes);
+    }
+    let empty = making.former.is_some() && difference.is_nothing();
     change(world, stack_id, id, |change_set| {
         if empty {
             change_set.status = ChangeSetStatus::Failed;
@@ -240,6 +276,13 @@ async fn finish(
             change_set.execution = ExecutionStatus::Available;
             change_set.changes = difference.changes;
         }
+    });
+}
+
+fn fail(world: &World, making: &Making, reason: String) {
+    change(world, &making.stack_id, &making.id, |change_set| {
+        change_set.status = ChangeSetStatus::Failed;
+        change_set.reason = Some(reason);
     });
 }
 
@@ -372,13 +415,14 @@ pub(super) fn execute(
         .flatten();
     let principal = principal(world, caller, role.as_deref())?;
     let disable_rollback = input::flag(request, "DisableRollback");
-    let (run, kind, on_failure) = world
+    let (run, kind, on_failure, ended) = world
         .cloudformation
         .stack(&stack_id, |stack| {
             let change_set = find(stack, &id)
                 .cloned()
                 .ok_or_else(|| AwsError::internal("the change set is gone"))?;
             check_executable(&change_set)?;
+            check_is_root(&change_set, "executed")?;
             let on_failure = match &change_set.on_stack_failure {
                 Some(_) if disable_rollback => {
                     return Err(validation(
@@ -393,12 +437,20 @@ pub(super) fn execute(
                 check_updatable(stack, on_failure == OnFailure::DoNothing)?;
             }
             // Executing one change set ends all others of the stack.
+            let ended: Vec<String> = stack
+                .change_sets
+                .iter()
+                .map(|other| other.id.clone())
+                .filter(|other| *other != id)
+                .collect();
             stack.change_sets.retain(|other| other.id == id);
             for executed in &mut stack.change_sets {
                 executed.execution = ExecutionStatus::ExecuteInProgress;
             }
             stack.change_set_id = Some(id.clone());
             stack.disable_rollback = on_failure == OnFailure::DoNothing;
+            stack.retain_except_on_create = input::flag(request, "RetainExceptOnCreate");
+            stack.policy_during_update = None;
             let declared = change_set.declared;
             let run = match change_set.kind {
                 ChangeSetType::Create => {
@@ -409,9 +461,10 @@ pub(super) fn execute(
                     begin_update(world, stack, declared, token, &this, principal)
                 }
             };
-            Ok((run, change_set.kind, on_failure))
+            Ok((run, change_set.kind, on_failure, ended))
         })
         .unwrap_or_else(|| Err(validation(format!("Stack [{stack_id}] does not exist"))))?;
+    nested::forget(world, &ended);
     match kind {
         ChangeSetType::Create => run.spawn_create(on_failure, None),
         ChangeSetType::Update => run.spawn_update(on_failure == OnFailure::DoNothing),
@@ -445,6 +498,17 @@ fn check_executable(change_set: &ChangeSet) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// A nested change set is a part of another, with which alone it is acted on.
+fn check_is_root(change_set: &ChangeSet, what: &str) -> Result<(), AwsError> {
+    match &change_set.lineage {
+        None => Ok(()),
+        Some(Lineage { root, .. }) => Err(validation(format!(
+            "ChangeSet [{}] is nested and cannot be {what} by itself, but only with its root change set [{root}]",
+            change_set.id
+        ))),
+    }
+}
+
 pub(super) fn delete(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
     let (stack_id, id) = match locate(world, request) {
         Ok(found) => found,
@@ -455,6 +519,9 @@ pub(super) fn delete(world: &Arc<World>, request: &Value) -> Result<Value, AwsEr
     world
         .cloudformation
         .stack(&stack_id, |stack| {
+            if let Some(found) = find(stack, &id) {
+                check_is_root(found, "deleted")?;
+            }
             if find(stack, &id)
                 .is_some_and(|found| found.execution == ExecutionStatus::ExecuteInProgress)
             {
@@ -464,9 +531,11 @@ pub(super) fn delete(world: &Arc<World>, request: &Value) -> Result<Value, AwsEr
                 ));
             }
             stack.change_sets.retain(|change_set| change_set.id != id);
-            Ok(json!({}))
+            Ok(())
         })
-        .unwrap_or_else(|| Ok(json!({})))
+        .unwrap_or(Ok(()))?;
+    nested::forget(world, &[id]);
+    Ok(json!({}))
 }
 
 fn now() -> OffsetDateTime {

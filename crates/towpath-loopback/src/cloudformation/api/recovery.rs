@@ -104,6 +104,7 @@ pub(super) fn roll_back(
                 }
             };
             remember(stack, token.as_deref(), "RollbackStack");
+            stack.retain_except_on_create |= input::flag(request, "RetainExceptOnCreate");
             let (operation, _) = stack.begin(token);
             let status = if of_creation {
                 StackStatus::RollbackInProgress

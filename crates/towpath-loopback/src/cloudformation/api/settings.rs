@@ -20,7 +20,6 @@ pub(super) fn termination_protection(
     Ok(json!({ "StackId": id }))
 }
 
-/// The policy is kept and shown; it does not hold updates back.
 pub(super) fn set_policy(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
     let id = stack_id(world, request, Absent::Brackets)?;
     let Some(policy) = input::text(request, "StackPolicyBody") else {
@@ -33,7 +32,6 @@ pub(super) fn set_policy(world: &Arc<World>, request: &Value) -> Result<Value, A
             "Error validating stack policy: Invalid stack policy",
         ));
     }
-    world.fidelity.simulated("CloudFormation stack policies");
     world
         .cloudformation
         .stack(&id, |stack| stack.policy = Some(policy));

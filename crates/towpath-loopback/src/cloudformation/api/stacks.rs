@@ -26,6 +26,8 @@ pub(super) const USER_INITIATED: &str = "User Initiated";
 #[derive(Debug, Clone)]
 pub(crate) struct Parent {
     pub(crate) stack_id: String,
+    /// The nested change set by which the stack was proposed, whose shell becomes the stack.
+    pub(crate) change_set_id: Option<String>,
 }
 
 pub(super) async fn create(
@@ -47,7 +49,16 @@ pub(crate) async fn create_within(
     let name = crate::cloudformation::wire::required(request, "StackName")?;
     check_name("stackName", &name)?;
     let token = token(request)?;
-    if let Some(existing) = world.cloudformation.find(&name) {
+    let change_set_id = parent
+        .as_ref()
+        .and_then(|parent| parent.change_set_id.clone());
+    let shell = world
+        .cloudformation
+        .find(&name)
+        .filter(|_| change_set_id.is_some());
+    if shell.is_none()
+        && let Some(existing) = world.cloudformation.find(&name)
+    {
         if used(world, &existing, token.as_deref(), "CreateStack")? {
             return Ok(existing);
         }
@@ -58,7 +69,7 @@ pub(crate) async fn create_within(
     }
     let on_failure = on_failure(request)?;
     let draft = Draft::read(require_template(world, caller, request).await?)?;
-    let id = new_stack_id(world, &name);
+    let id = shell.unwrap_or_else(|| new_stack_id(world, &name));
     let submission = Submission {
         world,
         request,
@@ -73,6 +84,7 @@ pub(crate) async fn create_within(
     stack.disable_rollback = on_failure == OnFailure::DoNothing;
     stack.termination_protection = input::flag(request, "EnableTerminationProtection");
     stack.policy = input::text(request, "StackPolicyBody");
+    stack.retain_except_on_create = input::flag(request, "RetainExceptOnCreate");
     if let Some(parent) = parent {
         stack.root_id = world
             .cloudformation
@@ -84,14 +96,22 @@ pub(crate) async fn create_within(
     stack.timeout_minutes = input::integer(request, "TimeoutInMinutes");
     let run = world.cloudformation.with(|stacks| {
         // Somebody else may have been faster while the template was read.
-        if stacks
-            .iter()
-            .any(|other| other.name == stack.name && !other.status.is_gone())
-        {
+        if stacks.iter().any(|other| {
+            other.name == stack.name && other.id != stack.id && !other.status.is_gone()
+        }) {
             return Err(AwsError::client(
                 "AlreadyExistsException",
                 format!("Stack [{}] already exists", stack.name),
             ));
+        }
+        if let Some(place) = stacks.iter().position(|other| other.id == stack.id) {
+            let shell = stacks.remove(place);
+            stack.created = shell.created;
+            stack.events = shell.events;
+            stack.change_sets = shell.change_sets;
+        }
+        if let Some(change_set_id) = change_set_id {
+            begin_execution(&mut stack, change_set_id);
         }
         let run = begin_creation(world, &mut stack, token, "CreateStack", principal);
         stacks.push(stack);
@@ -125,15 +145,16 @@ pub(super) async fn update(
     caller: &Caller,
     request: &Value,
 ) -> Result<Value, AwsError> {
-    let id = update_within(world, caller, request).await?;
+    let id = update_within(world, caller, request, None).await?;
     Ok(json!({ "StackId": id }))
 }
 
-/// `UpdateStack`, also for a stack within another. Returns the id.
+/// `UpdateStack`, also for a stack within another, which may execute a change set. Returns the id.
 pub(crate) async fn update_within(
     world: &Arc<World>,
     caller: &Caller,
     request: &Value,
+    change_set_id: Option<String>,
 ) -> Result<String, AwsError> {
     let id = stack_id(world, request, Absent::Brackets)?;
     let token = token(request)?;
@@ -177,7 +198,11 @@ pub(crate) async fn update_within(
             if let Some(policy) = input::text(request, "StackPolicyBody") {
                 stack.policy = Some(policy);
             }
+            stack.policy_during_update = input::text(request, "StackPolicyDuringUpdateBody");
             stack.change_set_id = None;
+            if let Some(change_set_id) = change_set_id {
+                begin_execution(stack, change_set_id);
+            }
             stack.disable_rollback = disable_rollback;
             Ok(begin_update(
                 world,
@@ -219,6 +244,17 @@ pub(super) fn begin_update(
         Some(USER_INITIATED.to_owned()),
     );
     Run::new(world, stack, operation, principal)
+}
+
+/// Marks a nested change set as the one that is being executed.
+fn begin_execution(stack: &mut Stack, change_set_id: String) {
+    stack
+        .change_sets
+        .retain(|change_set| change_set.id == change_set_id);
+    for change_set in &mut stack.change_sets {
+        change_set.execution = ExecutionStatus::ExecuteInProgress;
+    }
+    stack.change_set_id = Some(change_set_id);
 }
 
 /// What an update would change.

@@ -3,6 +3,7 @@
 use super::graph::{self, AfterFailure, Nodes};
 use super::resource::Removal;
 use super::{Run, failed_to, now};
+use crate::cloudformation::api::change_sets::nested;
 use crate::cloudformation::stack::{Operation, Resource};
 use crate::cloudformation::status::{Phase, ResourceOperation, StackStatus};
 
@@ -98,7 +99,13 @@ impl Run {
         }
         let failed = self.remove_all(doomed, removal).await;
         if failed.is_empty() || delete.force {
-            self.stack(|stack| stack.change_sets.clear());
+            let roots = self
+                .stack(|stack| std::mem::take(&mut stack.change_sets))
+                .unwrap_or_default()
+                .into_iter()
+                .map(|change_set| change_set.id)
+                .collect::<Vec<_>>();
+            nested::forget(&self.world, &roots);
             self.advance(StackStatus::DeleteComplete, None);
         } else {
             self.advance(StackStatus::DeleteFailed, Some(failed_to_delete(&failed)));

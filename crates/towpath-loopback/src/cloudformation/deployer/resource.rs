@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Run, values};
 use crate::cloudformation::blueprint::Planned;
 use crate::cloudformation::plan::{changed_properties, needs_replacement, same};
+use crate::cloudformation::policy::{self, UpdateAction};
 use crate::cloudformation::resources::{self, Made, Scene, SharedWorld};
 use crate::cloudformation::script::ScriptedOperation;
 use crate::cloudformation::stack::Resource;
@@ -132,7 +133,8 @@ impl Run {
         let changed = changed_properties(&current.properties, &properties);
         let unfinished =
             current.status.failed() && current.status.operation == ResourceOperation::Create;
-        if changed.is_empty() && !type_changed && !current.status.failed() {
+        let within = resources::nested_is_proposed(&self.scene(logical_id));
+        if changed.is_empty() && !type_changed && !current.status.failed() && !within {
             self.stack(|stack| {
                 if let Some(record) = stack.resources.get_mut(logical_id) {
                     describe(record, planned);
@@ -140,7 +142,17 @@ impl Run {
             });
             return true;
         }
-        if type_changed || unfinished || needs_replacement(&planned.resource_type, &changed) {
+        let replaces =
+            type_changed || unfinished || needs_replacement(&planned.resource_type, &changed);
+        let wanted = if replaces {
+            UpdateAction::Replace
+        } else {
+            UpdateAction::Modify
+        };
+        if let Some(reason) = self.denied(wanted, &current) {
+            return self.fail(logical_id, update, reason);
+        }
+        if replaces {
             return self.replace(planned, current, properties, stop).await;
         }
         self.enter(logical_id, update, Phase::InProgress, None);
@@ -245,6 +257,37 @@ impl Run {
                 self.fail(logical_id, update, reason)
             }
         }
+    }
+
+    /// Whether the stack's policy holds this back; a rollback is never asked.
+    fn denied(&self, action: UpdateAction, resource: &Resource) -> Option<String> {
+        let policy = self
+            .stack(|stack| {
+                let for_now = stack.policy_during_update.clone();
+                for_now.or_else(|| stack.policy.clone())
+            })
+            .flatten()?;
+        policy::refusal(
+            &policy,
+            action,
+            &resource.logical_id,
+            &resource.resource_type,
+        )
+    }
+
+    /// The resources that the template no longer has and the stack's policy keeps: the update fails with them.
+    pub(super) fn kept_by_policy(&self) -> Vec<String> {
+        let update = ResourceOperation::Update;
+        let mut kept = Vec::new();
+        for resource in self.existing() {
+            if !self.blueprint.resources.contains_key(&resource.logical_id)
+                && let Some(reason) = self.denied(UpdateAction::Delete, &resource)
+            {
+                self.fail(&resource.logical_id, update, reason);
+                kept.push(resource.logical_id);
+            }
+        }
+        kept
     }
 
     /// Brings a resource back to what it was before the update.

@@ -12,7 +12,14 @@ impl Run {
         let removal = Removal::Stack {
             rolling_back_creation: true,
         };
-        let resources = self.existing();
+        let mut resources = self.existing();
+        if self.stack(|stack| stack.retain_except_on_create) == Some(true) {
+            for resource in &mut resources {
+                if resource.deletion_policy.as_deref() == Some("Retain") {
+                    resource.deletion_policy = Some("RetainExceptOnCreate".to_owned());
+                }
+            }
+        }
         let failed = self.remove_all(resources, removal).await;
         if failed.is_empty() {
             self.advance(StackStatus::RollbackComplete, None);

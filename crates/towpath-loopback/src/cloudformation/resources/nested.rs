@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Made, Scene, Trouble};
 use crate::cloudformation::api::stacks::{self, Parent};
-use crate::cloudformation::change_set::NO_UPDATES;
+use crate::cloudformation::change_set::{ExecutionStatus, NO_UPDATES};
 use crate::cloudformation::stack::Resource;
 use crate::cloudformation::status::StackStatus;
 use crate::cloudformation::wire::Object;
@@ -14,13 +14,14 @@ use crate::input;
 use super::names::{self, Rules};
 
 pub(super) async fn create(scene: &Scene, properties: &Value) -> Result<Made, Trouble> {
-    let request = json!({
-        "StackName": names::generated(scene, Rules::PLAIN),
-        "DisableRollback": false,
-    });
-    let request = describe(scene, request, properties)?;
+    let proposed = proposed(scene);
+    let name = proposed
+        .as_ref()
+        .map(|proposed| proposed.stack_name.clone());
+    let request = request(scene, properties, name)?;
     let parent = Parent {
         stack_id: scene.stack_id.clone(),
+        change_set_id: proposed.map(|proposed| proposed.change_set_id),
     };
     // Boxed, since a stack's resource is here a stack whose resources may be stacks.
     let id = Box::pin(stacks::create_within(
@@ -40,12 +41,41 @@ pub(super) async fn update(
     properties: &Value,
 ) -> Result<Made, Trouble> {
     let id = resource.physical_id.clone().unwrap_or_default();
-    let request = describe(scene, json!({ "StackName": id }), properties)?;
-    match Box::pin(stacks::update_within(&scene.world, &scene.caller, &request)).await {
+    let request = request(scene, properties, Some(id))?;
+    let change_set = proposed(scene).map(|proposed| proposed.change_set_id);
+    let updated = stacks::update_within(&scene.world, &scene.caller, &request, change_set);
+    match Box::pin(updated).await {
         Ok(_) => Ok(Made::unchanged(resource)),
         Err(error) if error.message == NO_UPDATES => Ok(Made::unchanged(resource)),
         Err(error) => Err(Trouble::from_service("CloudFormation", &error)),
     }
+}
+
+/// A change set of the nested stack that was made with the one that its parent is executing.
+pub(super) struct Proposed {
+    stack_name: String,
+    change_set_id: String,
+}
+
+pub(super) fn proposed(scene: &Scene) -> Option<Proposed> {
+    let service = &scene.world.cloudformation;
+    let executed = service
+        .stack(&scene.stack_id, |stack| stack.change_set_id.clone())
+        .flatten()?;
+    service.with(|stacks| {
+        stacks.iter().find_map(|stack| {
+            let change_set = stack.change_sets.iter().find(|change_set| {
+                change_set.execution == ExecutionStatus::Available
+                    && change_set.lineage.as_ref().is_some_and(|lineage| {
+                        lineage.parent == executed && lineage.logical_id == scene.logical_id
+                    })
+            })?;
+            Some(Proposed {
+                stack_name: stack.name.clone(),
+                change_set_id: change_set.id.clone(),
+            })
+        })
+    })
 }
 
 /// Waits for the nested stack, and takes its outputs as attributes.
@@ -136,8 +166,15 @@ pub(super) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
     }
 }
 
-/// The request that the properties come to. What the parent was allowed, the child is.
-fn describe(scene: &Scene, request: Value, properties: &Value) -> Result<Value, Trouble> {
+/// The request that the properties come to, for a stack with this name or id, else for a new one. What the
+/// parent was allowed, the child is.
+pub(super) fn request(
+    scene: &Scene,
+    properties: &Value,
+    stack: Option<String>,
+) -> Result<Value, Trouble> {
+    let name = stack.unwrap_or_else(|| names::generated(scene, Rules::PLAIN));
+    let request = json!({ "StackName": name });
     let Some(url) = input::text(properties, "TemplateURL") else {
         return Err(Trouble::invalid(
             "Model validation failed (#: required key [TemplateURL] not found)",

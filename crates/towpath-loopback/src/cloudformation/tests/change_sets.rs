@@ -17,7 +17,7 @@ impl Account {
     }
 
     /// The change set once it is no longer being made.
-    async fn proposed(&self, stack: &str, name: &str) -> Value {
+    pub(super) async fn proposed(&self, stack: &str, name: &str) -> Value {
         let request = json!({"StackName": stack, "ChangeSetName": name});
         let wait = async {
             loop {
@@ -39,7 +39,7 @@ impl Account {
             .expect("every change set is made")
     }
 
-    async fn execute(&self, stack: &str, name: &str) -> Result<Value, AwsError> {
+    pub(super) async fn execute(&self, stack: &str, name: &str) -> Result<Value, AwsError> {
         self.call(
             "ExecuteChangeSet",
             json!({"StackName": stack, "ChangeSetName": name, "ClientRequestToken": "t-1"}),
