@@ -21,6 +21,7 @@ use crate::tree::{
 /// Every crate, lowest layer first. A crate uses only what lies in a layer below its own.
 const LAYERS: &[&[&str]] = &[
     &[
+        "towpath-alarms",
         "towpath-aws",
         "towpath-archive",
         "towpath-release",

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use towpath_alarms::Alarm;
 use towpath_job::{Failure, VariablesError, duration};
-
-use crate::alarms::Alarm;
 
 /// How many alarms are told of one by one.
 const TOLD: usize = 10;
@@ -85,11 +84,13 @@ mod tests {
     use towpath_job::FailureType;
 
     use super::*;
-    use crate::alarms::State;
+    use towpath_alarms::State;
 
     fn alarm(name: &str, reason: &str) -> Alarm {
         Alarm {
             name: name.to_owned(),
+            arn: String::new(),
+            composite: false,
             state: State::Alarm,
             reason: reason.to_owned(),
         }

@@ -4,9 +4,8 @@
 //! release has baked for as long as was asked. Between two looks the action waits by continuation
 //! token, so that no function runs meanwhile. A person's word is a manual approval action beside it.
 //!
-//! What is observed is in `alarms`, what follows from it is in `policy`.
+//! What is observed is in `towpath_alarms`, what follows from it is in `policy`.
 
-mod alarms;
 mod error;
 mod parameters;
 mod policy;
@@ -14,12 +13,12 @@ mod policy;
 use std::time::SystemTime;
 
 use serde_json::json;
-use towpath_job::{Action, Job, Outcome, Progress, Variables, duration};
+use towpath_job::{Action, Failure, Job, Outcome, Progress, Variables, duration};
 
-pub use alarms::{Alarm, State};
 pub use error::ApproveError;
 pub use parameters::Parameters;
 use policy::Verdict;
+pub use towpath_alarms::{Alarm, State};
 
 /// The action.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +42,9 @@ impl Action for Approve {
             });
         }
         let client = aws_sdk_cloudwatch::Client::new(&towpath_aws::control_plane(job.aws()));
-        let looked = alarms::describe(&client, alarms).await;
+        let looked = towpath_alarms::describe(&client, alarms)
+            .await
+            .map_err(|error| ApproveError::Describe(Failure::aws("look at the alarms", &error)));
         let baked = SystemTime::now()
             .duration_since(job.started_at())
             .unwrap_or_default();

@@ -19,7 +19,7 @@ impl FromQuery for Parameters {
     fn from_query(query: &mut Query, outputs: &[Artifact]) -> Result<Self, ParameterError> {
         let mut alarms: Vec<String> = Vec::new();
         for alarm in query.take_list("alarms") {
-            let name = alarm_name(&alarm);
+            let name = towpath_alarms::name_of(&alarm);
             if !alarms.iter().any(|known| known == name) {
                 alarms.push(name.to_owned());
             }
@@ -33,14 +33,6 @@ impl FromQuery for Parameters {
         }
         Ok(Self { alarms, bake })
     }
-}
-
-/// The name in an alarm's ARN, `arn:aws:cloudwatch:region:account:alarm:name`; a name is itself.
-fn alarm_name(alarm: &str) -> &str {
-    if !alarm.starts_with("arn:") {
-        return alarm;
-    }
-    alarm.splitn(7, ':').nth(6).unwrap_or(alarm)
 }
 
 #[cfg(test)]

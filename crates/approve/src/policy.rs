@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use towpath_alarms::{Alarm, State};
 use towpath_job::{Failure, FailureType, duration};
-
-use crate::alarms::{Alarm, State};
 
 /// What the policy says at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +107,8 @@ mod tests {
     fn alarm(name: &str, state: State) -> Alarm {
         Alarm {
             name: name.to_owned(),
+            arn: String::new(),
+            composite: false,
             state,
             reason: format!("{name} says so"),
         }

@@ -15,7 +15,7 @@ use towpath_stack::step::{
 use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, gate};
 
 use crate::parameters::NOTHING;
-use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published};
+use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published, settings};
 
 /// How often a plan may turn out obsolete before we give up.
 const PLANS: u32 = 5;
@@ -195,7 +195,7 @@ impl Attempt<'_> {
     }
 
     async fn advance(&self, state: &State) -> Result<Next, DeployError> {
-        match &state.phase {
+        let next = match &state.phase {
             Phase::Prepare => self.prepare(state).await,
             Phase::Clearing { stack, asked } => self.clearing(state, stack, *asked).await,
             Phase::Recovering { stack, asked } => self.recovering(state, stack, *asked).await,
@@ -205,7 +205,11 @@ impl Attempt<'_> {
                 changes,
                 stale,
             } => self.executing(state, plan, changes, *stale).await,
+        }?;
+        if let Next::Done { stack, .. } = &next {
+            settings::settle(self.client, self.job, stack).await?;
         }
+        Ok(next)
     }
 
     async fn prepare(&self, state: &State) -> Result<Next, DeployError> {
@@ -345,7 +349,7 @@ impl Attempt<'_> {
         stack: Option<&Stack>,
     ) -> Result<Next, DeployError> {
         let existing = stack.map_or(&[][..], |stack| &stack.parameters);
-        let desired = inputs::desired(self.action, self.job, kind, existing).await?;
+        let desired = inputs::desired(self.action, self.client, self.job, kind, existing).await?;
         let token = self.token(state, "plan");
         match change_set::create(self.client, self.name(), &token, kind, &desired).await? {
             Making::Made(made) => Ok(Next::Go(Phase::Planning(Planned {
@@ -434,6 +438,9 @@ impl Attempt<'_> {
             }),
             Verdict::Ready => {
                 self.pass(state, plan, &found).await?;
+                if plan.kind() == Kind::Update {
+                    settings::guard(self.client, self.job, &plan.stack).await?;
+                }
                 let changes = found.counts();
                 tracing::info!(stack = plan.stack, change_set = plan.change_set, %changes, "executing the change set");
                 let token = self.token(state, "execute");

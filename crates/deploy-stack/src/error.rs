@@ -43,6 +43,30 @@ pub enum DeployError {
     /// The values do not fit the template.
     #[error(transparent)]
     Values(#[from] ValuesError),
+    /// The template needs what nobody allowed.
+    #[error("the template needs {}, which `capabilities` does not allow{}", .missing.join(", "), because(.reason.as_ref()))]
+    Capabilities {
+        /// What is allowed.
+        allowed: Vec<String>,
+        /// What is needed beyond that.
+        missing: Vec<String>,
+        /// Why, in AWS's words.
+        reason: Option<String>,
+    },
+    /// Alarms that do not exist.
+    #[error("there is no alarm {} in the account and Region of the stack", quoted(.0))]
+    UnknownAlarms(Vec<String>),
+    /// An alarm that would roll back whatever is deployed.
+    #[error("alarm `{name}` is in alarm already: {reason}")]
+    InAlarm {
+        /// Its name.
+        name: String,
+        /// Why, in CloudWatch's words.
+        reason: String,
+    },
+    /// The alarms could not be looked at.
+    #[error("{}", .0.message)]
+    Alarms(Failure),
     /// A long template, and nowhere to put it.
     #[error(
         "the template has {0} bytes; more than 51,200 do not fit in a request, and RELEASE_BUCKET is not set"
@@ -185,6 +209,15 @@ pub enum DeployError {
     Protected(String),
 }
 
+fn because(reason: Option<&String>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 fn all(losses: &[Loss]) -> String {
     let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
     all.join("; ")
@@ -245,12 +278,33 @@ impl From<DeployError> for Failure {
             | DeployError::NotText(_)
             | DeployError::Template { .. } => Failure::configuration(message),
             DeployError::Configuration { .. } => Failure::configuration(message).with_hint(
-                "the file has the form {\"Parameters\": {\"Name\": \"value\"}, \"Tags\": {\"Name\": \"value\"}}; a StackPolicy is not applied by this action",
+                "the file has the form {\"Parameters\": {\"Name\": \"value\"}, \"Tags\": {\"Name\": \"value\"}, \"StackPolicy\": {\"Statement\": []}}",
             ),
             DeployError::Values(ValuesError::Unknown { .. }) => Failure::configuration(message)
                 .with_hint("declare it in the template's Parameters, or take its Param.NAME out of UserParameters and the file that config= names"),
             DeployError::Values(ValuesError::Missing(_)) => Failure::configuration(message)
                 .with_hint("give it as Param.NAME=value in UserParameters, or in the file that config= names"),
+            DeployError::Capabilities {
+                allowed, missing, ..
+            } => {
+                let all: Vec<String> = allowed.into_iter().chain(missing).collect();
+                Failure::configuration(message).with_hint(format!(
+                    "if the template may do that, allow it in UserParameters: capabilities={}",
+                    all.join(",")
+                ))
+            }
+            DeployError::UnknownAlarms(_) => Failure::configuration(message).with_hint(
+                "check the names in alarms=; CloudFormation would roll everything back when it finds one missing",
+            ),
+            DeployError::InAlarm { .. } => Failure::job(message).with_hint(
+                "retry the stage when it is over; to deploy what mends it, take the alarm out of alarms= for that deployment",
+            ),
+            DeployError::Alarms(failure) => match failure.kind {
+                FailureType::PermissionError => failure.with_hint(
+                    "allow cloudwatch:DescribeAlarms on resource \"*\" in the role of the deploy-stack function",
+                ),
+                _ => failure,
+            },
             DeployError::NoReleaseBucket(_) => Failure::configuration(message)
                 .with_hint("set RELEASE_BUCKET in the function's environment to a bucket that it may write to"),
             DeployError::NoRegion => Failure::configuration(message)

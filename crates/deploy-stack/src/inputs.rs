@@ -2,47 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_cloudformation::Client;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use towpath_job::{ArtifactPath, Job};
 use towpath_stack::change_set::{BODY_LIMIT, Desired, TemplateSource};
 use towpath_stack::step::Kind;
+use towpath_stack::summary::summarise;
 use towpath_template::Template;
 
-use crate::values::{self, Declared};
-use crate::{DeployError, DeployStack, Parameters};
+use crate::{DeployError, DeployStack, Parameters, TemplateAt, triggers, values};
 
 /// CloudFormation's template configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Configuration {
+pub(crate) struct Configuration {
     #[serde(default)]
     parameters: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// What updates may do to which resources (AWS: "Prevent updates to stack resources").
+    pub(crate) stack_policy: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Reads the inputs and makes of them what the stack is to become.
+/// Reads the inputs and makes of them what the stack is to become. `existing` are the parameters that it has.
 pub(crate) async fn desired(
     action: &DeployStack,
+    client: &Client,
     job: &Job<Parameters>,
     kind: Kind,
     existing: &[String],
 ) -> Result<Desired, DeployError> {
     let parameters = &job.parameters;
-    let path = parameters
-        .template
-        .as_ref()
-        .ok_or(DeployError::NoTemplate)?;
-    let text = read(job, path).await?;
-    let template = Template::parse(&text).map_err(|source| DeployError::Template {
-        path: path.to_string(),
-        source,
-    })?;
-    let configuration = match &parameters.config {
-        Some(path) => configuration(path, &read(job, path).await?)?,
-        None => Configuration::default(),
-    };
+    let template = template(action, job).await?;
+    let configuration = configured(job).await?;
     let mut given = BTreeMap::new();
     for (name, value) in configuration.parameters {
         given.insert(name, scalar(value));
@@ -57,32 +50,64 @@ pub(crate) async fn desired(
         Kind::Create => &[],
         Kind::Update => existing,
     };
-    let values = values::resolve(&declared(&template), &given, existing)?;
+    let asked = summarise(client, &parameters.stack, &template).await?;
+    let values = values::resolve(&asked.parameters, &given, &parameters.previous, existing)?;
+    let capabilities =
+        asked
+            .grant(&parameters.capabilities)
+            .map_err(|missing| DeployError::Capabilities {
+                allowed: parameters.capabilities.clone(),
+                missing,
+                reason: asked.reason.clone(),
+            })?;
     Ok(Desired {
-        template: source(action, text).await?,
+        template,
         parameters: values,
         tags,
-        capabilities: parameters.capabilities.clone(),
+        capabilities,
         role: parameters.role.clone(),
-        nested: parameters.nested && has_nested_stacks(&template),
+        nested: parameters.nested && asked.may_nest(),
+        notify: parameters.notify.clone(),
+        rollback: triggers::rollback(action, parameters).await?,
     })
 }
 
-/// Whether stacks are nested in it. A transform may make some that are not to be seen yet.
-fn has_nested_stacks(template: &Template) -> bool {
-    template.value().get("Transform").is_some()
-        || template.resources().values().any(|resource| {
-            resource
-                .get("Type")
-                .and_then(serde_json::Value::as_str)
-                .is_some_and(|name| name == "AWS::CloudFormation::Stack")
-        })
+/// The template as the request carries it. One from an artifact is read here first: a mistake in it is told with its
+/// line.
+async fn template(
+    action: &DeployStack,
+    job: &Job<Parameters>,
+) -> Result<TemplateSource, DeployError> {
+    let at = job.parameters.template.as_ref();
+    match at.ok_or(DeployError::NoTemplate)? {
+        TemplateAt::Artifact(path) => {
+            let text = read(job, path).await?;
+            Template::parse(&text).map_err(|source| DeployError::Template {
+                path: path.to_string(),
+                source,
+            })?;
+            source(action, text).await
+        }
+        TemplateAt::S3 { bucket, key } => {
+            let region = job.parameters.region.as_deref();
+            Ok(TemplateSource::Url(address(action, region, bucket, key)?))
+        }
+        TemplateAt::Address(address) => Ok(TemplateSource::Url(address.clone())),
+    }
 }
 
 async fn read(job: &Job<Parameters>, path: &ArtifactPath) -> Result<String, DeployError> {
     let artifact = job.input(&path.artifact)?;
     let bytes = job.fetch_file(artifact, &path.path).await?;
     String::from_utf8(bytes).map_err(|_| DeployError::NotText(path.to_string()))
+}
+
+/// The configuration file, if there is one.
+pub(crate) async fn configured(job: &Job<Parameters>) -> Result<Configuration, DeployError> {
+    match &job.parameters.config {
+        Some(path) => configuration(path, &read(job, path).await?),
+        None => Ok(Configuration::default()),
+    }
 }
 
 fn configuration(path: &ArtifactPath, text: &str) -> Result<Configuration, DeployError> {
@@ -98,21 +123,6 @@ fn scalar(value: serde_json::Value) -> String {
         serde_json::Value::String(text) => text,
         other => other.to_string(),
     }
-}
-
-fn declared(template: &Template) -> Vec<Declared> {
-    let section = template
-        .value()
-        .get("Parameters")
-        .and_then(serde_json::Value::as_object);
-    section
-        .into_iter()
-        .flatten()
-        .map(|(name, declaration)| Declared {
-            name: name.clone(),
-            has_default: declaration.get("Default").is_some(),
-        })
-        .collect()
 }
 
 /// The template as the request carries it: in its body, or uploaded when it is too long for that.
@@ -141,19 +151,24 @@ async fn source(action: &DeployStack, text: String) -> Result<TemplateSource, De
                 &error,
             ))
         })?;
-    let region = action
-        .config
-        .region()
-        .ok_or(DeployError::NoRegion)?
-        .as_ref();
+    Ok(TemplateSource::Url(address(action, None, bucket, &key)?))
+}
+
+/// Where an object is for CloudFormation, in the function's Region or another one.
+fn address(
+    action: &DeployStack,
+    region: Option<&str>,
+    bucket: &str,
+    key: &str,
+) -> Result<String, DeployError> {
+    let own = action.config.region().map(AsRef::as_ref);
+    let region = region.or(own).ok_or(DeployError::NoRegion)?;
     let suffix = if region.starts_with("cn-") {
         "amazonaws.com.cn"
     } else {
         "amazonaws.com"
     };
-    Ok(TemplateSource::Url(format!(
-        "https://{bucket}.s3.{region}.{suffix}/{key}"
-    )))
+    Ok(format!("https://{bucket}.s3.{region}.{suffix}/{key}"))
 }
 
 #[cfg(test)]
@@ -170,7 +185,7 @@ mod tests {
         for (text, words) in [
             ("{", "EOF"),
             (r#"{"parameters": {}}"#, "unknown field `parameters`"),
-            (r#"{"StackPolicy": {}}"#, "unknown field `StackPolicy`"),
+            (r#"{"StackPolicy": "{}"}"#, "expected a map"),
         ] {
             let error = configuration(&path, text).expect_err(text).to_string();
             assert!(

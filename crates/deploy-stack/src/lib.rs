@@ -13,8 +13,10 @@ mod error;
 mod inputs;
 mod parameters;
 mod published;
+mod settings;
 mod site;
 mod sweep;
+mod triggers;
 mod values;
 
 use aws_sdk_cloudformation::Client;
@@ -22,7 +24,7 @@ use towpath_aws::SdkConfig;
 use towpath_job::{Action, Job, Outcome};
 
 pub use error::DeployError;
-pub use parameters::{Ending, Operation, Parameters};
+pub use parameters::{Ending, Operation, Parameters, TemplateAt};
 pub use site::{Site, SiteError};
 
 /// The action, with the function's own access to AWS.
@@ -60,6 +62,15 @@ impl DeployStack {
             ));
         }
         Client::from_conf(settings.build())
+    }
+
+    fn alarms(&self, region: Option<&str>) -> aws_sdk_cloudwatch::Client {
+        let mut settings =
+            aws_sdk_cloudwatch::config::Builder::from(&towpath_aws::control_plane(&self.config));
+        if let Some(region) = region {
+            settings = settings.region(aws_sdk_cloudwatch::config::Region::new(region.to_owned()));
+        }
+        aws_sdk_cloudwatch::Client::from_conf(settings.build())
     }
 }
 

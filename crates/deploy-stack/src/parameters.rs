@@ -2,7 +2,8 @@
 
 mod ending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use towpath_job::parameters::{FromQuery, ParameterError, Query};
 use towpath_job::{Artifact, ArtifactPath};
@@ -53,12 +54,14 @@ pub struct Parameters {
     /// `stack=`: its name, or the one that `stack-for=` comes to. Empty for a sweep, which is
     /// about no stack in particular.
     pub stack: String,
-    /// `template=Artifact::path`; always there for a deployment.
-    pub template: Option<ArtifactPath>,
-    /// `config=Artifact::path`: a file `{"Parameters": {}, "Tags": {}}`.
+    /// `template=`; always there for a deployment.
+    pub template: Option<TemplateAt>,
+    /// `config=Artifact::path`: a file `{"Parameters": {}, "Tags": {}, "StackPolicy": {}}`.
     pub config: Option<ArtifactPath>,
     /// `Param.NAME=value`: wins over the file.
     pub values: BTreeMap<String, String>,
+    /// `previous=`: parameters that keep the value that the stack has.
+    pub previous: BTreeSet<String>,
     /// `Tag.NAME=value`: wins over the file.
     pub tags: BTreeMap<String, String>,
     /// `capabilities=`: what CloudFormation may be told is acknowledged.
@@ -69,6 +72,15 @@ pub struct Parameters {
     pub region: Option<String>,
     /// `nested=on|off`: whether change sets are made of nested stacks, too.
     pub nested: bool,
+    /// `notify=`: the ARNs of topics; nothing leaves the stack's as they are, an empty list takes them away.
+    pub notify: Option<Vec<String>>,
+    /// `alarms=`: what rolls the deployment back, by name or ARN; nothing leaves the stack's as they are, an empty list
+    /// takes them away.
+    pub alarms: Option<Vec<String>>,
+    /// `monitor=`: for how many minutes after the last resource they are watched.
+    pub monitor: Option<u16>,
+    /// `protect=on|off`: whether the stack may not be deleted; nothing leaves that as it is.
+    pub protect: Option<bool>,
     /// `on-failure=fail|recover|replace`.
     pub on_failure: OnFailure,
     /// `skip=`: resources that a rollback which got stuck leaves as they are.
@@ -82,6 +94,59 @@ pub struct Parameters {
     /// What is put into a bucket; always there for a site.
     pub site: Option<Site>,
 }
+
+/// Where the template is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateAt {
+    /// `Artifact::path`: a file in an input artifact.
+    Artifact(ArtifactPath),
+    /// `s3://bucket/key`: an object in the stack's Region.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// `https://...`: the address of an object.
+    Address(String),
+}
+
+impl TemplateAt {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(object) = text.strip_prefix("s3://") {
+            let (bucket, key) = object.split_once('/')?;
+            return (!bucket.is_empty() && !key.is_empty()).then(|| Self::S3 {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            });
+        }
+        if let Some(rest) = text.strip_prefix("https://") {
+            return rest
+                .split_once('/')
+                .is_some_and(|(host, key)| !host.is_empty() && !key.is_empty())
+                .then(|| Self::Address(text.to_owned()));
+        }
+        text.parse().ok().map(Self::Artifact)
+    }
+}
+
+impl std::fmt::Display for TemplateAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Artifact(path) => path.fmt(f),
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::Address(address) => f.write_str(address),
+        }
+    }
+}
+
+/// How many alarms may roll a deployment back (AWS: RollbackConfiguration).
+const ALARMS: usize = 5;
+/// For how long they may be watched, in minutes (the same).
+const MONITOR: u64 = 180;
+
+/// What `notify` and `alarms` say of taking away what there is.
+const OFF: &str = "off";
 
 /// What `change-set` says of a plan that changes nothing.
 pub(crate) const NOTHING: &str = "none";
@@ -105,13 +170,26 @@ impl FromQuery for Parameters {
                 ("site", Operation::Site),
             ],
         );
-        let template = query.take_artifact_path("template");
+        let template = query.take_as(
+            "template",
+            "of the form Artifact::path, s3://bucket/key or https://address",
+            TemplateAt::parse,
+        );
         let config = query.take_artifact_path("config");
         let values = query.take_prefix("Param.").into_iter().collect();
+        let previous = query.take_list("previous");
         let tags = query.take_prefix("Tag.").into_iter().collect();
         let capabilities = query.take_list("capabilities");
         let role = query.take_filled("role");
         let region = query.take_filled("region");
+        let notify = list_or_off(query.take_list("notify"));
+        let alarms = list_or_off(query.take_list("alarms"));
+        let monitor = query.take_as(
+            "monitor",
+            "a number of whole minutes up to 3h, such as 10m",
+            minutes,
+        );
+        let protect = query.take_choice("protect", &[("on", true), ("off", false)]);
         let nested = query.take_choice("nested", &[("on", true), ("off", false)]);
         let on_failure = query.take_choice(
             "on-failure",
@@ -137,10 +215,15 @@ impl FromQuery for Parameters {
             template: template?,
             config: config?,
             values,
+            previous: previous.into_iter().collect(),
             tags,
             capabilities,
             role,
             region,
+            notify,
+            alarms,
+            monitor: monitor?,
+            protect: protect?,
             nested: nested?.unwrap_or(true),
             on_failure: on_failure?.unwrap_or(OnFailure::Recover),
             skip,
@@ -177,6 +260,31 @@ impl Parameters {
                 unknown,
                 format!("one of {}", CAPABILITIES.join(", ")),
             ));
+        }
+        if let Some(wrong) = self.notify.iter().flatten().find(|arn| !is_topic(arn)) {
+            return Err(ParameterError::invalid(
+                "notify",
+                wrong,
+                "the ARN of an SNS topic, or off",
+            ));
+        }
+        if self
+            .alarms
+            .as_ref()
+            .is_some_and(|alarms| alarms.len() > ALARMS)
+        {
+            return Err(ParameterError::Conflict(format!(
+                "parameter `alarms` names more than {ALARMS} alarms, and CloudFormation watches no more"
+            )));
+        }
+        if let Some(name) = self
+            .previous
+            .iter()
+            .find(|name| self.values.contains_key(*name))
+        {
+            return Err(ParameterError::Conflict(format!(
+                "parameter `{name}` of the template is given by Param.{name} and kept by `previous`"
+            )));
         }
         if let Some(key) = self
             .meaningless()
@@ -215,7 +323,12 @@ impl Parameters {
         let executes = self.operation == Operation::Execute;
         [
             (plans, self.template.is_some(), "template"),
-            (plans, self.config.is_some(), "config"),
+            (plans || executes, self.config.is_some(), "config"),
+            (plans, !self.previous.is_empty(), "previous"),
+            (plans, self.notify.is_some(), "notify"),
+            (plans, self.alarms.is_some(), "alarms"),
+            (plans, self.monitor.is_some(), "monitor"),
+            (deploys || executes, self.protect.is_some(), "protect"),
             (plans, !self.values.is_empty(), "Param.NAME"),
             (plans, !self.tags.is_empty(), "Tag.NAME"),
             (plans, !self.capabilities.is_empty(), "capabilities"),
@@ -256,6 +369,28 @@ fn stack(
     }
 }
 
+/// Nothing, where nothing is said; an empty list, where there is to be none.
+fn list_or_off(list: Vec<String>) -> Option<Vec<String>> {
+    match list.as_slice() {
+        [] => None,
+        [word] if word == OFF => Some(Vec::new()),
+        _ => Some(list),
+    }
+}
+
+fn minutes(text: &str) -> Option<u16> {
+    let time = towpath_job::duration::parse(text)?;
+    let minutes = time.as_secs() / 60;
+    (Duration::from_secs(minutes * 60) == time && minutes <= MONITOR)
+        .then(|| u16::try_from(minutes).ok())
+        .flatten()
+}
+
+fn is_topic(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    matches!(parts.as_slice(), ["arn", _, "sns", _, _, name] if !name.is_empty())
+}
+
 /// AWS: CreateStack, `StackName`.
 fn is_stack_name(name: &str) -> bool {
     name.len() <= 128
@@ -293,6 +428,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_of_a_stack_stays_and_off_takes_it_away() {
+        for (text, notify, alarms, monitor, protect) in [
+            ("", None, None, None, None),
+            ("&notify=&alarms=", None, None, None, None),
+            ("&notify=off&alarms=off", Some(0), Some(0), None, None),
+            (
+                "&notify=arn:aws:sns:us-east-1:1:t&alarms=A,B&monitor=10m&protect=on",
+                Some(1),
+                Some(2),
+                Some(10),
+                Some(true),
+            ),
+            (
+                "&monitor=3h&protect=off",
+                None,
+                None,
+                Some(180),
+                Some(false),
+            ),
+        ] {
+            let read = read(&format!("stack=a&template=s3://b/k.yaml{text}")).expect(text);
+            assert_eq!(read.notify.map(|all| all.len()), notify, "{text}");
+            assert_eq!(read.alarms.map(|all| all.len()), alarms, "{text}");
+            assert_eq!((read.monitor, read.protect), (monitor, protect), "{text}");
+            assert_eq!(read.template.expect("given").to_string(), "s3://b/k.yaml");
+        }
+    }
+
+    #[test]
     fn a_deletion_with_an_output_artifact_is_refused_before_anything_is_deleted() {
         let output = Artifact {
             name: "Outputs".into(),
@@ -320,6 +484,23 @@ mod tests {
                 "one of deploy, plan, execute, delete, sweep, site",
             ),
             ("stack=a&template=t.yaml", "Artifact::path"),
+            ("stack=a&template=s3://bucket", "s3://bucket/key"),
+            ("stack=a&template=http://b/t", "https://address"),
+            ("stack=a&template=A::b&notify=me", "ARN of an SNS topic"),
+            ("stack=a&template=A::b&monitor=4h", "up to 3h"),
+            ("stack=a&template=A::b&monitor=90s", "whole minutes"),
+            (
+                "stack=a&template=A::b&alarms=a,b,c,d,e,f",
+                "more than 5 alarms",
+            ),
+            (
+                "stack=a&template=A::b&Param.X=1&previous=X",
+                "kept by `previous`",
+            ),
+            (
+                "action=plan&stack=a&template=A::b&protect=on",
+                "means nothing with action=plan",
+            ),
             (
                 "stack=a&template=A::b&capabilities=IAM",
                 "one of CAPABILITY_IAM",

@@ -3,15 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use towpath_stack::change_set::ParameterValue;
-
-/// A parameter as the template declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Declared {
-    /// Its name.
-    pub(crate) name: String,
-    /// Whether the template gives it a default.
-    pub(crate) has_default: bool,
-}
+use towpath_stack::summary::Declared;
 
 /// Values that do not fit the template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,28 +34,33 @@ fn list(names: &[String]) -> String {
 }
 
 /// Gives every declared parameter its value: the one that is given, else the template's default,
-/// else the one that the stack has already.
+/// else the one that the stack has already. Those named in `previous` keep the one that the stack has, if it has one.
 ///
 /// A default comes before the stack's own value, so that a changed default takes effect.
 pub(crate) fn resolve(
     declared: &[Declared],
     given: &BTreeMap<String, String>,
+    previous: &BTreeSet<String>,
     existing: &[String],
 ) -> Result<BTreeMap<String, ParameterValue>, ValuesError> {
     let names: BTreeSet<&str> = declared.iter().map(|one| one.name.as_str()).collect();
-    let unknown: Vec<String> = given
+    let unknown: BTreeSet<&String> = given
         .keys()
+        .chain(previous)
         .filter(|name| !names.contains(name.as_str()))
-        .cloned()
         .collect();
     if !unknown.is_empty() {
-        let declared = declared.iter().map(|one| one.name.clone()).collect();
-        return Err(ValuesError::Unknown { unknown, declared });
+        return Err(ValuesError::Unknown {
+            unknown: unknown.into_iter().cloned().collect(),
+            declared: declared.iter().map(|one| one.name.clone()).collect(),
+        });
     }
     let mut values = BTreeMap::new();
     let mut missing = Vec::new();
     for Declared { name, has_default } in declared {
-        if let Some(value) = given.get(name) {
+        if previous.contains(name) && existing.contains(name) {
+            values.insert(name.clone(), ParameterValue::Previous);
+        } else if let Some(value) = given.get(name) {
             values.insert(name.clone(), ParameterValue::Given(value.clone()));
         } else if *has_default {
             // Left out of the request: CloudFormation takes the template's own.
@@ -105,6 +102,7 @@ mod tests {
         let values = resolve(
             &declared(),
             &given(&[("Stage", "qa")]),
+            &none(),
             &["Key".into(), "Size".into()],
         )
         .expect("all there");
@@ -116,9 +114,47 @@ mod tests {
         );
     }
 
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    #[test]
+    fn a_value_is_kept_on_request_where_there_is_one() {
+        let previous = ["Stage".to_owned(), "Size".to_owned()].into();
+        for (existing, expected) in [
+            (
+                &["Stage", "Size", "Key"][..],
+                &[
+                    ("Stage", ParameterValue::Previous),
+                    ("Size", ParameterValue::Previous),
+                    ("Key", ParameterValue::Given("k".into())),
+                ][..],
+            ),
+            // A stack that is new has nothing to keep.
+            (
+                &[],
+                &[
+                    ("Stage", ParameterValue::Given("qa".into())),
+                    ("Key", ParameterValue::Given("k".into())),
+                ],
+            ),
+        ] {
+            let existing: Vec<String> = existing.iter().map(ToString::to_string).collect();
+            let given = given(&[("Stage", "qa"), ("Key", "k")]);
+            let values = resolve(&declared(), &given, &previous, &existing).expect("all there");
+            let expected = expected
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()));
+            assert_eq!(values, expected.collect(), "{existing:?}");
+        }
+        let unknown = ["Sage".to_owned()].into();
+        let error = resolve(&declared(), &given(&[]), &unknown, &[]).expect_err("unknown");
+        assert!(error.to_string().contains("no parameter `Sage`"), "{error}");
+    }
+
     #[test]
     fn all_that_is_missing_is_named_at_once() {
-        let error = resolve(&declared(), &given(&[]), &[]).expect_err("two are missing");
+        let error = resolve(&declared(), &given(&[]), &none(), &[]).expect_err("two are missing");
         assert_eq!(
             error.to_string(),
             "no value for the template's parameter `Stage`, `Key`"
@@ -127,7 +163,8 @@ mod tests {
 
     #[test]
     fn what_the_template_does_not_declare_is_named_with_what_it_does() {
-        let error = resolve(&declared(), &given(&[("Sage", "x")]), &[]).expect_err("unknown");
+        let error =
+            resolve(&declared(), &given(&[("Sage", "x")]), &none(), &[]).expect_err("unknown");
         assert_eq!(
             error.to_string(),
             "the template declares no parameter `Sage`; it declares `Stage`, `Size`, `Key`"

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetType, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
+};
 
 use crate::step::Kind;
 use crate::{Fault, StackError};
@@ -23,6 +25,29 @@ pub struct Desired {
     pub role: Option<String>,
     /// Whether change sets are made of nested stacks, too, so that a plan shows what becomes of their resources.
     pub nested: bool,
+    /// The topics that hear of the stack's events; `None` leaves the stack's as they are, and an empty list takes them
+    /// away.
+    pub notify: Option<Vec<String>>,
+    /// What rolls an operation back beside failures; `None` leaves the stack's as it is.
+    pub rollback: Option<Rollback>,
+}
+
+/// What rolls an operation back beside failures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rollback {
+    /// Alarms; `None` leaves the stack's as they are, and an empty list takes them away.
+    pub triggers: Option<Vec<Trigger>>,
+    /// For how many minutes after the last resource they are watched.
+    pub minutes: Option<u16>,
+}
+
+/// An alarm that rolls an operation back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// The alarm's ARN.
+    pub arn: String,
+    /// Whether it is made of other alarms.
+    pub composite: bool,
 }
 
 /// Where the template is.
@@ -92,7 +117,10 @@ pub async fn create(
             Kind::Update => ChangeSetType::Update,
         })
         .set_role_arn(desired.role.clone())
-        .set_include_nested_stacks(desired.nested.then_some(true));
+        .set_include_nested_stacks(desired.nested.then_some(true))
+        // `None` is left out of the request; an empty list would take away what there is.
+        .set_notification_arns(desired.notify.clone())
+        .set_rollback_configuration(desired.rollback.as_ref().map(rollback));
     request = match &desired.template {
         TemplateSource::Body(text) => request.template_body(text),
         TemplateSource::Url(url) => request.template_url(url),
@@ -130,6 +158,28 @@ pub async fn create(
             Err(error)
         }
     }
+}
+
+fn rollback(desired: &Rollback) -> RollbackConfiguration {
+    let triggers = desired.triggers.as_ref().map(|triggers| {
+        triggers
+            .iter()
+            .map(|Trigger { arn, composite }| {
+                RollbackTrigger::builder()
+                    .arn(arn)
+                    .r#type(if *composite {
+                        "AWS::CloudWatch::CompositeAlarm"
+                    } else {
+                        "AWS::CloudWatch::Alarm"
+                    })
+                    .build()
+            })
+            .collect()
+    });
+    RollbackConfiguration::builder()
+        .set_rollback_triggers(triggers)
+        .set_monitoring_time_in_minutes(desired.minutes.map(i32::from))
+        .build()
 }
 
 async fn adopt(client: &Client, stack: &str, name: &str) -> Result<Created, StackError> {

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod resources;
 mod status;
 pub mod step;
+pub mod summary;
 pub mod sweep;
 pub mod teardown;
 

@@ -7,7 +7,7 @@ use towpath_tests::{Action, Tree, World};
 use crate::setup;
 
 /// More calls than a deployment makes: the last ones hit none, which costs nothing.
-const CALLS: u64 = 9;
+const CALLS: u64 = 12;
 
 const PARAMETERS: &str =
     "stack=app&template=Source::template.yaml&role=arn:aws:iam::000000000000:role/deployment";

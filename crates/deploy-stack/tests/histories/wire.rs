@@ -227,6 +227,7 @@ impl World {
             "DescribeStacks" => return self.describe(text("StackName")),
             "DescribeStackEvents" => return self.events(text("StackName")),
             "ListStackResources" => Ok("<StackResourceSummaries/>".to_owned()),
+            "GetTemplateSummary" => Ok("<ResourceTypes/>".to_owned()),
             "DescribeChangeSet" => return self.describe_set(text("ChangeSetName")),
             "CreateChangeSet" => world
                 .create_change_set(

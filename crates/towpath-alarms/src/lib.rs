@@ -1,10 +1,10 @@
-//! What CloudWatch says about the alarms.
+//! What CloudWatch says about alarms: which of them there are, and how they are. What follows from that is the
+//! caller's to decide.
 
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::error::SdkError;
+use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsError;
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
-use towpath_job::Failure;
-
-use crate::error::ApproveError;
 
 /// How many names one `DescribeAlarms` takes.
 const NAMES_PER_CALL: usize = 100;
@@ -25,6 +25,10 @@ pub enum State {
 pub struct Alarm {
     /// Its name.
     pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it is made of other alarms.
+    pub composite: bool,
     /// How it is.
     pub state: State,
     /// Why it is in that state, in CloudWatch's words.
@@ -32,10 +36,10 @@ pub struct Alarm {
 }
 
 /// Looks at the named alarms, metric and composite. Those that do not exist are not in the result.
-pub(crate) async fn describe(
+pub async fn describe(
     client: &Client,
     names: &[String],
-) -> Result<Vec<Alarm>, ApproveError> {
+) -> Result<Vec<Alarm>, SdkError<DescribeAlarmsError>> {
     let mut seen = Vec::new();
     for names in names.chunks(NAMES_PER_CALL) {
         let mut next: Option<String> = None;
@@ -48,20 +52,17 @@ pub(crate) async fn describe(
                 .alarm_types(AlarmType::CompositeAlarm)
                 .set_next_token(next)
                 .send()
-                .await
-                .map_err(|error| {
-                    ApproveError::Describe(Failure::aws("look at the alarms", &error))
-                })?;
+                .await?;
             for alarm in page.metric_alarms() {
                 seen.extend(alarm_of(
-                    alarm.alarm_name(),
+                    (alarm.alarm_name(), alarm.alarm_arn(), false),
                     alarm.state_value(),
                     alarm.state_reason(),
                 ));
             }
             for alarm in page.composite_alarms() {
                 seen.extend(alarm_of(
-                    alarm.alarm_name(),
+                    (alarm.alarm_name(), alarm.alarm_arn(), true),
                     alarm.state_value(),
                     alarm.state_reason(),
                 ));
@@ -75,7 +76,19 @@ pub(crate) async fn describe(
     Ok(seen)
 }
 
-fn alarm_of(name: Option<&str>, state: Option<&StateValue>, reason: Option<&str>) -> Option<Alarm> {
+/// The name in an alarm's ARN, `arn:aws:cloudwatch:region:account:alarm:name`; a name is itself.
+pub fn name_of(alarm: &str) -> &str {
+    if !alarm.starts_with("arn:") {
+        return alarm;
+    }
+    alarm.splitn(7, ':').nth(6).unwrap_or(alarm)
+}
+
+fn alarm_of(
+    (name, arn, composite): (Option<&str>, Option<&str>, bool),
+    state: Option<&StateValue>,
+    reason: Option<&str>,
+) -> Option<Alarm> {
     let state = match state {
         Some(StateValue::Ok) => State::Ok,
         Some(StateValue::Alarm) => State::Alarm,
@@ -84,6 +97,8 @@ fn alarm_of(name: Option<&str>, state: Option<&StateValue>, reason: Option<&str>
     };
     Some(Alarm {
         name: name?.to_owned(),
+        arn: arn.unwrap_or_default().to_owned(),
+        composite,
         state,
         reason: reason.unwrap_or_default().to_owned(),
     })
