@@ -19,6 +19,8 @@ mod python;
 mod reuse;
 #[path = "third_party/scene.rs"]
 mod scene;
+#[path = "third_party/server.rs"]
+mod server;
 
 use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
