@@ -463,7 +463,9 @@ impl Attempt<'_> {
                     )),
                 }
             }
-            Verdict::Executed | Verdict::ExecutionFailed(_) => Ok(Next::Go(executing())),
+            Verdict::Executing | Verdict::Executed | Verdict::ExecutionFailed(_) => {
+                Ok(Next::Go(executing()))
+            }
             Verdict::Empty => {
                 change_set::discard(self.client, &plan.change_set, &plan.stack).await?;
                 self.unchanged(&plan.stack).await
@@ -625,7 +627,7 @@ impl Attempt<'_> {
             (Progress::Stale, _) if stale < STALE_READS => {
                 wait(stale + 1, format!("waiting for stack `{name}` to begin"))
             }
-            (Progress::Stale, _) => self.stale(state, plan).await,
+            (Progress::Stale, _) => self.stale(state, plan, &observed).await,
             (Progress::Succeeded | Progress::Failed | Progress::Superseded, _) => {
                 Err(self.failed("deploy", &plan.stack, &observed, &token).await)
             }
@@ -633,7 +635,12 @@ impl Attempt<'_> {
     }
 
     /// The stack has looked unmoved for too long: the change set says whether its execution began.
-    async fn stale(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
+    async fn stale(
+        &self,
+        state: &State,
+        plan: &Planned,
+        observed: &Observed,
+    ) -> Result<Next, DeployError> {
         let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
         match verdict {
             Verdict::Ready => Ok(Next::Go(Phase::Planning(plan.clone()))),
@@ -645,7 +652,8 @@ impl Attempt<'_> {
                     reason,
                 })
             }
-            Verdict::Pending | Verdict::Executed | Verdict::Empty => Ok(Next::Wait(
+            Verdict::Executed => self.unsigned(state, plan, observed, &found).await,
+            Verdict::Pending | Verdict::Executing | Verdict::Empty => Ok(Next::Wait(
                 Phase::Executing {
                     plan: plan.clone(),
                     changes: found.counts().to_string(),
@@ -655,6 +663,49 @@ impl Attempt<'_> {
                     "waiting for stack `{}` to begin, plan {}",
                     self.name(),
                     state.plans + 1
+                )),
+            )),
+        }
+    }
+
+    /// The change set was executed to its end, and the stack does not show by whom: another service than AWS's may
+    /// never do so. Its events may tell; if not, a plan that was reviewed is not taken for one that was carried out now.
+    async fn unsigned(
+        &self,
+        state: &State,
+        plan: &Planned,
+        observed: &Observed,
+        found: &Plan,
+    ) -> Result<Next, DeployError> {
+        let token = self.token(state, "execute");
+        let progress =
+            match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
+                Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                Ending::NotYet => Progress::Wait,
+                Ending::Unstamped => step::unsigned(plan.kind(), observed.stack()),
+            };
+        let changes = found.counts().to_string();
+        match (progress, observed) {
+            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
+                stack: stack.clone(),
+                executed: Some(Executed {
+                    change_set: plan.change_set.clone(),
+                    changes,
+                }),
+            }),
+            (Progress::Failed, _) => {
+                Err(self.failed("deploy", &plan.stack, observed, &token).await)
+            }
+            (Progress::Stale, _) if self.change_set().is_some() => Err(self.obsolete(plan)),
+            _ => Ok(Next::Wait(
+                Phase::Executing {
+                    plan: plan.clone(),
+                    changes,
+                    stale: 0,
+                },
+                Told::new(format!(
+                    "waiting for stack `{}` to show its update",
+                    self.name()
                 )),
             )),
         }

@@ -205,7 +205,9 @@ pub enum Verdict {
     Ready,
     /// It changes nothing.
     Empty,
-    /// It was executed already, or is being executed.
+    /// It is being executed.
+    Executing,
+    /// It was executed, to the end that it was made for.
     Executed,
     /// Its execution failed, for this reason if one was given.
     ExecutionFailed(String),
@@ -221,7 +223,8 @@ pub enum Verdict {
 /// changes and can be executed.
 pub fn verdict(status: &str, execution: &str, reason: &str) -> Verdict {
     match (status, execution) {
-        (_, "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE") => Verdict::Executed,
+        (_, "EXECUTE_IN_PROGRESS") => Verdict::Executing,
+        (_, "EXECUTE_COMPLETE") => Verdict::Executed,
         (_, "EXECUTE_FAILED") => Verdict::ExecutionFailed(reason.to_owned()),
         ("CREATE_PENDING" | "CREATE_IN_PROGRESS", _) => Verdict::Pending,
         ("CREATE_COMPLETE", "AVAILABLE") => Verdict::Ready,
@@ -343,7 +346,7 @@ mod tests {
                 "CREATE_COMPLETE",
                 "EXECUTE_IN_PROGRESS",
                 "",
-                Verdict::Executed,
+                Verdict::Executing,
             ),
             ("CREATE_COMPLETE", "EXECUTE_COMPLETE", "", Verdict::Executed),
             (

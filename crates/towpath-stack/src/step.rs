@@ -1,6 +1,6 @@
 //! What to do next about a stack: tables over its status, without I/O and without a clock.
 
-use crate::{Observed, StackStatus};
+use crate::{Observed, Stack, StackStatus};
 
 /// What a deployment may do about a stack that an earlier one left broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +243,24 @@ pub fn execution(kind: Kind, status: Option<StackStatus>, sign: Sign) -> Progres
     }
 }
 
+/// How the execution of a change set stands that was executed to its end, where neither the stack nor an event shows by
+/// whom.
+///
+/// AWS's own stacks show that in time: by a change set, or by the time of the last update. A stack that was updated and
+/// has neither is another service's, which has none to show; there the end of the change set and the status of the
+/// stack together are the word for it.
+pub fn unsigned(kind: Kind, stack: Option<&Stack>) -> Progress {
+    match stack {
+        Some(stack) if stack.change_set.is_none() && stack.last_updated.is_none() => {
+            match execution(kind, Some(stack.status), Sign::Ours) {
+                Progress::Succeeded => Progress::Succeeded,
+                _ => Progress::Stale,
+            }
+        }
+        _ => Progress::Stale,
+    }
+}
+
 /// What a deletion does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
@@ -292,7 +310,6 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::Stack;
 
     /// Each status by each goal, and by a deletion: what docs/actions.md shows, and what the action does.
     #[test]
@@ -472,6 +489,34 @@ mod tests {
             P::Failed,
             "deleted under our feet"
         );
+    }
+
+    #[test]
+    fn an_execution_without_a_sign_is_believed_where_there_never_is_one() {
+        use Progress as P;
+        use StackStatus as S;
+        let (set, time) = (Some("theirs"), Some("2026-01-01T00:00:00Z"));
+        for (status, last, updated, expected) in [
+            (S::UpdateComplete, set, time, P::Stale),
+            (S::UpdateComplete, None, time, P::Stale),
+            (S::UpdateComplete, set, None, P::Stale),
+            (S::UpdateComplete, None, None, P::Succeeded),
+            // Not what an execution to the end leaves: it was read late, or is another operation's.
+            (S::CreateComplete, None, None, P::Stale),
+            (S::UpdateRollbackComplete, None, None, P::Stale),
+        ] {
+            let Observed::Present(mut stack) = observed(status) else {
+                unreachable!("it is made present");
+            };
+            stack.change_set = last.map(str::to_owned);
+            stack.last_updated = updated.map(str::to_owned);
+            assert_eq!(
+                unsigned(Kind::Update, Some(&stack)),
+                expected,
+                "{status} {last:?} {updated:?}"
+            );
+        }
+        assert_eq!(unsigned(Kind::Update, None), P::Stale);
     }
 
     fn observed(status: StackStatus) -> Observed {

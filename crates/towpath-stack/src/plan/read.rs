@@ -48,7 +48,7 @@ pub async fn read(
     // What was executed is still told, so that it can be published when it is done.
     let values = match verdict {
         Verdict::Ready => true,
-        Verdict::Executed => false,
+        Verdict::Executing | Verdict::Executed => false,
         _ => return Ok((verdict, plan)),
     };
     let root = Place {

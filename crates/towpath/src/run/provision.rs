@@ -248,7 +248,7 @@ impl Provision<'_> {
                     bail!("failed to deploy {name}: {reason}")
                 }
                 Verdict::Empty => bail!("template {name} has no resources"),
-                Verdict::Executed | Verdict::Obsolete => {
+                Verdict::Executing | Verdict::Executed | Verdict::Obsolete => {
                     bail!("failed to deploy {name}: something else changes stack `{STACK}`")
                 }
             }
