@@ -1,9 +1,9 @@
 //! Worlds and clients that nobody here wrote.
 //!
-//! What we build is right when it holds against what others build: the functions run against **ministack** instead of
-//! our own loopback, and the loopback is driven by **boto3** and the **AWS CLI** instead of our own SDK. These come
-//! from Python; without them the tests of this file have nothing to do and say so, unless `TOWPATH_TEST_PYTHON` names
-//! an interpreter that is to have them.
+//! What we build is right when it holds against what others build: the functions run against **ministack** and **moto**
+//! instead of our own loopback, and the loopback is driven by **boto3** and the **AWS CLI** instead of our own SDK.
+//! These come from Python; without them the tests of this file have nothing to do and say so, unless
+//! `TOWPATH_TEST_PYTHON` names an interpreter that is to have them.
 
 #[path = "third_party/cli.rs"]
 mod cli;
@@ -21,6 +21,8 @@ mod reuse;
 mod scene;
 #[path = "third_party/server.rs"]
 mod server;
+#[path = "third_party/stacks.rs"]
+mod stacks;
 
 use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::types::ResourceSignalStatus;
