@@ -518,14 +518,7 @@ pub(crate) fn looks(observed: &Observed, asked: u32) -> u32 {
 }
 
 fn own_reason(stack: &Stack) -> Option<cause::Cause> {
-    Some(cause::Cause {
-        logical_id: stack.name.clone(),
-        resource_type: "AWS::CloudFormation::Stack".to_owned(),
-        status: stack.status.to_string(),
-        reason: stack.reason.clone()?,
-        others: Vec::new(),
-        fault: Fault::Refused,
-    })
+    cause::Cause::of_stack(stack)
 }
 
 /// Asks for a stack's deletion. `token` marks every event of the operation.

@@ -490,6 +490,8 @@ impl Attempt<'_> {
                 }
             }
             Verdict::Failed(reason) => {
+                // Asked before the set is tidied away, and its events with it.
+                let reason = cause::why_refused(self.client, &plan.change_set, &reason).await;
                 // That it cannot be tidied up must not hide why it failed.
                 if let Err(error) = self.tidy(state, plan).await {
                     tracing::warn!(%error, "the failed plan could not be cleaned up");

@@ -1,7 +1,9 @@
 //! Why a deployment fails, and how that is told to CodePipeline.
 
+use std::fmt::Write as _;
+
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
-use towpath_stack::cause::Cause;
+use towpath_stack::cause::{self, Blame, Cause};
 use towpath_stack::gate::Loss;
 use towpath_stack::{Fault, Importer, StackError, StackStatus};
 use towpath_template::TemplateError;
@@ -139,7 +141,7 @@ pub enum DeployError {
         times: u32,
     },
     /// The operation failed.
-    #[error("{}", operation_failed(.verb, .stack, *.status, .cause.as_deref()))]
+    #[error("{}", operation_failed(.verb, .stack, .arn, *.status, .cause.as_deref()))]
     Operation {
         /// What was being done: `deploy` or `delete`.
         verb: &'static str,
@@ -237,26 +239,81 @@ fn imported(importers: &[Importer]) -> String {
 fn operation_failed(
     verb: &str,
     stack: &str,
+    arn: &str,
     status: Option<StackStatus>,
     cause: Option<&Cause>,
 ) -> String {
     let status = status.map_or("gone", StackStatus::as_str);
-    let Some(cause) = cause else {
-        return format!(
-            "failed to {verb} stack `{stack}`: it is {status} and its events give no reason"
-        );
+    let mut text = match cause {
+        None => {
+            format!(
+                "failed to {verb} stack `{stack}`: it is {status} and its events give no reason"
+            )
+        }
+        Some(cause) => {
+            let nested = match nested_name(&cause.stack, arn) {
+                Some(name) => format!("in nested stack `{name}`, "),
+                None => String::new(),
+            };
+            let mut text = format!(
+                "failed to {verb} stack `{stack}`: {nested}{} ({}) {}: {}",
+                cause.logical_id,
+                cause.resource_type,
+                cause.status,
+                shortened(&cause.reason, REASON)
+            );
+            if let Some(more) = &cause.more {
+                text.push('\n');
+                text.push_str(more);
+            }
+            for other in cause.others.iter().take(OTHERS) {
+                text.push_str("\nalso ");
+                text.push_str(&shortened(other, OTHER));
+            }
+            if let Some(left @ 1..) = cause.others.len().checked_sub(OTHERS) {
+                let _ = write!(text, "\nand {left} more");
+            }
+            text.push_str("\nthe stack is now ");
+            text.push_str(status);
+            text
+        }
     };
-    let mut text = format!(
-        "failed to {verb} stack `{stack}`: {} ({}) {}: {}",
-        cause.logical_id, cause.resource_type, cause.status, cause.reason
-    );
-    for other in cause.others.iter().take(5) {
-        text.push_str("\nalso ");
-        text.push_str(other);
+    if let Some(address) = cause::console(arn) {
+        text.push_str("\nsee ");
+        text.push_str(&address);
     }
-    text.push_str("\nthe stack is now ");
-    text.push_str(status);
     text
+}
+
+/// The longest reason that is told whole, in characters: a failure's message has 5,000, and its other parts need some.
+const REASON: usize = 2_000;
+
+/// How many others that failed are told, and how long each.
+const OTHERS: usize = 5;
+const OTHER: usize = 300;
+
+/// The name of the stack, if it is another than ours.
+fn nested_name<'a>(stack: &'a str, ours: &str) -> Option<&'a str> {
+    if stack == ours {
+        return None;
+    }
+    stack.split('/').nth(1)
+}
+
+fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn blamed(blame: Blame) -> FailureType {
+    match blame {
+        Blame::Permission => FailureType::PermissionError,
+        Blame::Configuration => FailureType::ConfigurationError,
+        Blame::Unavailable => FailureType::SystemUnavailable,
+        Blame::Work => FailureType::JobFailed,
+    }
 }
 
 fn kind_of(fault: Fault) -> FailureType {
@@ -312,7 +369,19 @@ impl From<DeployError> for Failure {
             DeployError::Upload(failure) => failure,
             DeployError::Stack(error) => stack_failure(&error, message),
             DeployError::Refused { .. } => Failure::configuration(message),
-            DeployError::ChangeSet { .. } => Failure::configuration(message),
+            DeployError::ChangeSet { reason, .. } => {
+                let advice = cause::advise(&reason);
+                // A plan that cannot be made is nobody's work that failed.
+                let kind = match blamed(advice.blame) {
+                    FailureType::JobFailed => FailureType::ConfigurationError,
+                    kind => kind,
+                };
+                let failure = Failure::new(kind, message);
+                match advice.hint {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            }
             DeployError::Stopped { losses, .. } => {
                 let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
                 Failure::configuration(message).with_hint(format!(
@@ -336,21 +405,12 @@ impl From<DeployError> for Failure {
             DeployError::Unsettled { .. } => Failure::new(FailureType::JobFailed, message)
                 .with_hint("see who else deploys the stack, and retry the stage"),
             DeployError::Operation { arn, cause, .. } => {
-                let kind = match cause.as_deref().map(|cause| cause.fault) {
-                    Some(Fault::Denied) => FailureType::PermissionError,
-                    Some(Fault::Throttled | Fault::Unavailable) => FailureType::SystemUnavailable,
-                    Some(Fault::Refused) | None => FailureType::JobFailed,
-                };
+                let advice = cause.as_deref().map(Cause::advice);
+                let kind = advice.map_or(FailureType::JobFailed, |advice| blamed(advice.blame));
                 let failure = Failure::new(kind, message).with_external_id(arn);
-                match kind {
-                    FailureType::JobFailed
-                    | FailureType::ConfigurationError
-                    | FailureType::RevisionOutOfSync
-                    | FailureType::RevisionUnavailable => failure,
-                    FailureType::PermissionError => failure.with_hint(
-                        "allow it in the policies of the role that CloudFormation assumes (role= in UserParameters), then retry the stage",
-                    ),
-                    FailureType::SystemUnavailable => failure.with_hint("retry the stage"),
+                match advice.and_then(|advice| advice.hint) {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
                 }
             }
             DeployError::Remains { operation, hint } => {
