@@ -1,6 +1,9 @@
 //! `action=deploy`: plan, execute, wait, tell. `action=plan` stops after the first of these, `action=execute` begins after
 //! it.
 
+mod executing;
+mod recovering;
+
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudformation::Client;
@@ -9,9 +12,7 @@ use towpath_job::{Job, Outcome, Progress as Told};
 use towpath_stack::cause::{self, Ending};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
 use towpath_stack::plan::{self, Plan};
-use towpath_stack::step::{
-    self, Deletion, Goal, Kind, OnFailure, Preparation, Progress, STALE_READS, Sign,
-};
+use towpath_stack::step::{self, Goal, Kind, Preparation, STALE_READS, Sign};
 use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, gate};
 
 use crate::parameters::NOTHING;
@@ -365,60 +366,6 @@ impl Attempt<'_> {
         }
     }
 
-    async fn clearing(&self, state: &State, stack: &str, asked: u32) -> Result<Next, DeployError> {
-        let observed = describe(self.client, stack).await?;
-        match step::deletion(&observed, Some(asked)) {
-            Deletion::Done => Ok(Next::Go(Phase::Prepare)),
-            Deletion::Wait => Ok(Next::Wait(
-                Phase::Clearing {
-                    stack: stack.to_owned(),
-                    asked: delete::looks(&observed, asked),
-                },
-                Told::new(format!("deleting what is left of stack `{}`", self.name())),
-            )),
-            Deletion::Start | Deletion::Failed => {
-                let token = self.token(state, "clear");
-                Err(self
-                    .failed("delete the remains of", stack, &observed, &token)
-                    .await)
-            }
-        }
-    }
-
-    async fn recovering(
-        &self,
-        state: &State,
-        stack: &str,
-        asked: u32,
-    ) -> Result<Next, DeployError> {
-        let observed = describe(self.client, stack).await?;
-        let wait = |asked| {
-            Next::Wait(
-                Phase::Recovering {
-                    stack: stack.to_owned(),
-                    asked,
-                },
-                Told::new(format!("rolling back stack `{}`", self.name())),
-            )
-        };
-        match step::prepare(observed.status(), Goal::Deploy(OnFailure::Recover)) {
-            Preparation::Proceed(_) => Ok(Next::Go(Phase::Prepare)),
-            // Seen under way: what comes after is no late read.
-            Preparation::Wait => Ok(wait(STALE_READS)),
-            Preparation::ContinueRollback | Preparation::RollBack if asked < STALE_READS => {
-                Ok(wait(asked + 1))
-            }
-            Preparation::ContinueRollback
-            | Preparation::RollBack
-            | Preparation::DeleteFirst
-            | Preparation::Refuse(_) => {
-                let token = self.token(state, "continue");
-                let failed = self.failed("roll back", stack, &observed, &token).await;
-                Err(self.stuck(stack, &observed, failed).await)
-            }
-        }
-    }
-
     async fn planning(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
         let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
         let operation = self.job.parameters.operation;
@@ -543,32 +490,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// A rollback that does not end, with the resources that it could leave out.
-    async fn stuck(&self, stack: &str, observed: &Observed, failed: DeployError) -> DeployError {
-        if observed.status() != Some(StackStatus::UpdateRollbackFailed) {
-            return failed;
-        }
-        let resources = self.client.list_stack_resources().stack_name(stack);
-        let listed = resources.into_paginator().items().send();
-        let listed = listed.collect::<Result<Vec<_>, _>>().await;
-        let candidates: Vec<String> = listed
-            .unwrap_or_default()
-            .iter()
-            .filter(|resource| {
-                let status = resource.resource_status();
-                status.is_some_and(|status| status.as_str() == "UPDATE_FAILED")
-            })
-            .filter_map(|resource| resource.logical_resource_id().map(str::to_owned))
-            .collect();
-        if candidates.is_empty() {
-            return failed;
-        }
-        DeployError::Stuck {
-            failed: Box::new(failed),
-            candidates,
-        }
-    }
-
     /// Takes a failed change set away, and with it the empty shell of a stack if we made that.
     async fn tidy(&self, state: &State, plan: &Planned) -> Result<(), StackError> {
         if plan.shell {
@@ -579,138 +500,6 @@ impl Attempt<'_> {
             }
         }
         change_set::discard(self.client, &plan.change_set, &plan.stack).await
-    }
-
-    async fn executing(
-        &self,
-        state: &State,
-        plan: &Planned,
-        changes: &str,
-        stale: u32,
-    ) -> Result<Next, DeployError> {
-        let name = self.name();
-        let token = self.token(state, "execute");
-        let observed = describe(self.client, &plan.stack).await?;
-        let sign = plan.sign(observed.stack());
-        let mut progress = step::execution(plan.kind(), observed.status(), sign);
-        let settled = matches!(progress, Progress::Succeeded | Progress::Failed);
-        if progress == Progress::Superseded || sign == Sign::Unnamed && settled {
-            progress =
-                match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
-                    Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
-                    Ending::NotYet => Progress::Stale,
-                    Ending::Unstamped if progress == Progress::Superseded => Progress::Failed,
-                    Ending::Unstamped => progress,
-                };
-        }
-        let wait = |stale, told: String| {
-            let phase = Phase::Executing {
-                plan: plan.clone(),
-                changes: changes.to_owned(),
-                stale,
-            };
-            Ok(Next::Wait(phase, Told::new(told)))
-        };
-        match (progress, &observed) {
-            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
-                stack: stack.clone(),
-                executed: Some(Executed {
-                    change_set: plan.change_set.clone(),
-                    changes: changes.to_owned(),
-                }),
-            }),
-            (Progress::Wait, _) => wait(
-                0,
-                format!("stack `{name}`: {changes}, {}", words(&observed)),
-            ),
-            (Progress::RollingBack, _) => {
-                wait(0, format!("stack `{name}` failed and is rolling back"))
-            }
-            (Progress::Stale, _) if stale < STALE_READS => {
-                wait(stale + 1, format!("waiting for stack `{name}` to begin"))
-            }
-            (Progress::Stale, _) => self.stale(state, plan, &observed).await,
-            (Progress::Succeeded | Progress::Failed | Progress::Superseded, _) => {
-                Err(self.failed("deploy", &plan.stack, &observed, &token).await)
-            }
-        }
-    }
-
-    /// The stack has looked unmoved for too long: the change set says whether its execution began.
-    async fn stale(
-        &self,
-        state: &State,
-        plan: &Planned,
-        observed: &Observed,
-    ) -> Result<Next, DeployError> {
-        let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
-        match verdict {
-            Verdict::Ready => Ok(Next::Go(Phase::Planning(plan.clone()))),
-            Verdict::Obsolete if self.change_set().is_some() => Err(self.obsolete(plan)),
-            Verdict::Obsolete => Ok(Next::Replan),
-            Verdict::ExecutionFailed(reason) | Verdict::Failed(reason) => {
-                Err(DeployError::ChangeSet {
-                    stack: self.name().to_owned(),
-                    reason,
-                })
-            }
-            Verdict::Executed => self.unsigned(state, plan, observed, &found).await,
-            Verdict::Pending | Verdict::Executing | Verdict::Empty => Ok(Next::Wait(
-                Phase::Executing {
-                    plan: plan.clone(),
-                    changes: found.counts().to_string(),
-                    stale: 0,
-                },
-                Told::new(format!(
-                    "waiting for stack `{}` to begin, plan {}",
-                    self.name(),
-                    state.plans + 1
-                )),
-            )),
-        }
-    }
-
-    /// The change set was executed to its end, and the stack does not show by whom: another service than AWS's may
-    /// never do so. Its events may tell; if not, a plan that was reviewed is not taken for one that was carried out now.
-    async fn unsigned(
-        &self,
-        state: &State,
-        plan: &Planned,
-        observed: &Observed,
-        found: &Plan,
-    ) -> Result<Next, DeployError> {
-        let token = self.token(state, "execute");
-        let progress =
-            match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
-                Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
-                Ending::NotYet => Progress::Wait,
-                Ending::Unstamped => step::unsigned(plan.kind(), observed.stack()),
-            };
-        let changes = found.counts().to_string();
-        match (progress, observed) {
-            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
-                stack: stack.clone(),
-                executed: Some(Executed {
-                    change_set: plan.change_set.clone(),
-                    changes,
-                }),
-            }),
-            (Progress::Failed, _) => {
-                Err(self.failed("deploy", &plan.stack, observed, &token).await)
-            }
-            (Progress::Stale, _) if self.change_set().is_some() => Err(self.obsolete(plan)),
-            _ => Ok(Next::Wait(
-                Phase::Executing {
-                    plan: plan.clone(),
-                    changes,
-                    stale: 0,
-                },
-                Told::new(format!(
-                    "waiting for stack `{}` to show its update",
-                    self.name()
-                )),
-            )),
-        }
     }
 
     /// The stack needs no change: that is success if it stands, and not if it is on its way

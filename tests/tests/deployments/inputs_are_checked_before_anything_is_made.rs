@@ -1,5 +1,6 @@
 //! What a deployment is given is checked before anything is made, and what the stack has beside its template comes to be.
 
+use aws_sdk_cloudformation::types::RollbackConfiguration;
 use towpath_tests::{Action, Done, Tree, World};
 
 use crate::{ROLE, act, topics, world};
@@ -98,7 +99,7 @@ async fn alarms_exist_before_a_deployment_depends_on_them() {
     assert!(stack.notification_arns().is_empty(), "{stack:?}");
     let triggers = stack
         .rollback_configuration()
-        .map(|it| it.rollback_triggers());
+        .map(RollbackConfiguration::rollback_triggers);
     assert!(triggers.unwrap_or_default().is_empty(), "{stack:?}");
 }
 

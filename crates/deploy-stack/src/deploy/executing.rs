@@ -1,0 +1,145 @@
+//! While a change set is being executed: whose doing the stack's state is, and whether it is the end.
+
+use towpath_job::Progress as Told;
+use towpath_stack::cause::{self, Ending};
+use towpath_stack::change_set::Verdict;
+use towpath_stack::plan::{self, Plan};
+use towpath_stack::step::{self, Progress, STALE_READS, Sign};
+use towpath_stack::{Observed, describe};
+
+use super::{Attempt, Executed, Next, Phase, Planned, State, since, words};
+use crate::DeployError;
+
+impl Attempt<'_> {
+    pub(super) async fn executing(
+        &self,
+        state: &State,
+        plan: &Planned,
+        changes: &str,
+        stale: u32,
+    ) -> Result<Next, DeployError> {
+        let name = self.name();
+        let token = self.token(state, "execute");
+        let observed = describe(self.client, &plan.stack).await?;
+        let sign = plan.sign(observed.stack());
+        let mut progress = step::execution(plan.kind(), observed.status(), sign);
+        let settled = matches!(progress, Progress::Succeeded | Progress::Failed);
+        if progress == Progress::Superseded || sign == Sign::Unnamed && settled {
+            progress =
+                match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
+                    Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                    Ending::NotYet => Progress::Stale,
+                    Ending::Unstamped if progress == Progress::Superseded => Progress::Failed,
+                    Ending::Unstamped => progress,
+                };
+        }
+        let wait = |stale, told: String| {
+            let phase = Phase::Executing {
+                plan: plan.clone(),
+                changes: changes.to_owned(),
+                stale,
+            };
+            Ok(Next::Wait(phase, Told::new(told)))
+        };
+        match (progress, &observed) {
+            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
+                stack: stack.clone(),
+                executed: Some(Executed {
+                    change_set: plan.change_set.clone(),
+                    changes: changes.to_owned(),
+                }),
+            }),
+            (Progress::Wait, _) => wait(
+                0,
+                format!("stack `{name}`: {changes}, {}", words(&observed)),
+            ),
+            (Progress::RollingBack, _) => {
+                wait(0, format!("stack `{name}` failed and is rolling back"))
+            }
+            (Progress::Stale, _) if stale < STALE_READS => {
+                wait(stale + 1, format!("waiting for stack `{name}` to begin"))
+            }
+            (Progress::Stale, _) => self.stale(state, plan, &observed).await,
+            (Progress::Succeeded | Progress::Failed | Progress::Superseded, _) => {
+                Err(self.failed("deploy", &plan.stack, &observed, &token).await)
+            }
+        }
+    }
+
+    /// The stack has looked unmoved for too long: the change set says whether its execution began.
+    async fn stale(
+        &self,
+        state: &State,
+        plan: &Planned,
+        observed: &Observed,
+    ) -> Result<Next, DeployError> {
+        let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
+        match verdict {
+            Verdict::Ready => Ok(Next::Go(Phase::Planning(plan.clone()))),
+            Verdict::Obsolete if self.change_set().is_some() => Err(self.obsolete(plan)),
+            Verdict::Obsolete => Ok(Next::Replan),
+            Verdict::ExecutionFailed(reason) | Verdict::Failed(reason) => {
+                Err(DeployError::ChangeSet {
+                    stack: self.name().to_owned(),
+                    reason,
+                })
+            }
+            Verdict::Executed => self.unsigned(state, plan, observed, &found).await,
+            Verdict::Pending | Verdict::Executing | Verdict::Empty => Ok(Next::Wait(
+                Phase::Executing {
+                    plan: plan.clone(),
+                    changes: found.counts().to_string(),
+                    stale: 0,
+                },
+                Told::new(format!(
+                    "waiting for stack `{}` to begin, plan {}",
+                    self.name(),
+                    state.plans + 1
+                )),
+            )),
+        }
+    }
+
+    /// The change set was executed to its end, and the stack does not show by whom: another service than AWS's may
+    /// never do so. Its events may tell; if not, a plan that was reviewed is not taken for one that was carried out now.
+    async fn unsigned(
+        &self,
+        state: &State,
+        plan: &Planned,
+        observed: &Observed,
+        found: &Plan,
+    ) -> Result<Next, DeployError> {
+        let token = self.token(state, "execute");
+        let progress =
+            match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
+                Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                Ending::NotYet => Progress::Wait,
+                Ending::Unstamped => step::unsigned(plan.kind(), observed.stack()),
+            };
+        let changes = found.counts().to_string();
+        match (progress, observed) {
+            (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
+                stack: stack.clone(),
+                executed: Some(Executed {
+                    change_set: plan.change_set.clone(),
+                    changes,
+                }),
+            }),
+            (Progress::Failed, _) => {
+                Err(self.failed("deploy", &plan.stack, observed, &token).await)
+            }
+            (Progress::Stale, _) if self.change_set().is_some() => Err(self.obsolete(plan)),
+            _ => Ok(Next::Wait(
+                Phase::Executing {
+                    plan: plan.clone(),
+                    changes,
+                    stale: 0,
+                },
+                Told::new(format!(
+                    "waiting for stack `{}` to show its update",
+                    self.name()
+                )),
+            )),
+        }
+    }
+}
