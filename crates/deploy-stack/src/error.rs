@@ -415,9 +415,13 @@ impl From<DeployError> for Failure {
             }
             DeployError::Remains { operation, hint } => {
                 let failure = Failure::from(*operation);
-                match failure.hint {
-                    Some(_) => failure,
-                    None => failure.with_hint(hint),
+                match &failure.hint {
+                    // How a bucket is emptied from here is better than that it has to be.
+                    Some(advice) if !hint.contains("empty-buckets=") => {
+                        let both = format!("{advice}; {hint}");
+                        failure.with_hint(both)
+                    }
+                    Some(_) | None => failure.with_hint(hint),
                 }
             }
             DeployError::Imported { .. } => Failure::configuration(message).with_hint(

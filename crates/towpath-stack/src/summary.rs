@@ -135,7 +135,14 @@ mod tests {
         let plain: (Names, Names) = (&[], &["AWS::IAM::Role"]);
         let transformed: (Names, Names) = (&["AWS::Serverless-2016-10-31"], &[]);
         let nested: (Names, Names) = (&[], &["AWS::CloudFormation::Stack"]);
-        let cases: [(&str, (Names, Names), Names, Names, Result<Names, Names>); 9] = [
+        type Case = (
+            &'static str,
+            (Names, Names),
+            Names,
+            Names,
+            Result<Names, Names>,
+        );
+        let cases: [Case; 9] = [
             ("nothing", plain, &[], &[], Ok(&[])),
             (
                 "allowed for nothing",
