@@ -238,14 +238,13 @@ async fn attempt<A: Action>(
 
     let left = budget.hard.saturating_sub(begun.elapsed());
     let away = compute.is_some();
-    // A constant first: a function that never starts a build has no client of CodeBuild in it.
-    let hiding = hidden.with(secrets);
+    // What is hidden is asked for when the step is over: it has found secrets of its own by then.
     let concluded = if let Some(compute) = compute {
         let ended = in_codebuild::<A>(compute, user_parameters, job, left).await;
-        conclude(A::NAME, ended, budget, &token, &hiding)
+        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
     } else {
         let ended = step(Arc::clone(action), job, left).await;
-        conclude(A::NAME, ended, budget, &token, &hiding)
+        conclude(A::NAME, ended, budget, &token, &hidden.with(secrets))
     };
     let outcome = concluded.map_err(|failure| {
         if A::MOVABLE && !away {
@@ -254,7 +253,7 @@ async fn attempt<A: Action>(
             failure
         }
     })?;
-    let outcome = outcome.redacted(&hiding);
+    let outcome = outcome.redacted(&hidden.with(secrets));
     let state = match &outcome {
         Outcome::Continue { state, .. } if away => Some(state.clone()),
         _ => None,

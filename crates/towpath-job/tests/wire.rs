@@ -123,6 +123,18 @@ impl Action for Scripted {
                 Failure::job("cause").with_output("😀".repeat(20_000)),
             )),
             "leak" => Err(ScriptError(Failure::job(format!("key {SECRET} refused")))),
+            // What it learns only in the step itself.
+            "leak-what-it-found" => {
+                job.hide(["found-secret".to_owned()]);
+                let mut variables = Variables::new();
+                variables.insert("Url", "found-secret@x").unwrap();
+                Ok(Outcome::Done {
+                    summary: "with found-secret".to_owned(),
+                    variables,
+                    receipts: Vec::new(),
+                    external_id: None,
+                })
+            }
             "leak-in-variable" => {
                 let mut variables = Variables::new();
                 variables.insert("Url", "role-secret@x").unwrap();
@@ -585,11 +597,14 @@ async fn a_report_that_is_not_answered_ends_at_lambdas_deadline() {
 
 #[tokio::test]
 async fn no_credential_is_in_a_variable_or_a_summary() {
-    let server = Server::start();
-    run(&server, event("do=leak-in-variable")).await.unwrap();
-    let input = server.only_call().input;
-    assert_eq!(input["executionDetails"]["summary"], "with ***");
-    assert_eq!(input["outputVariables"]["Url"], "***@x");
+    for parameters in ["do=leak-in-variable", "do=leak-what-it-found"] {
+        let server = Server::start();
+        run(&server, event(parameters)).await.unwrap();
+        let input = server.only_call().input;
+        let summary = &input["executionDetails"]["summary"];
+        assert_eq!(summary, "with ***", "{parameters}");
+        assert_eq!(input["outputVariables"]["Url"], "***@x", "{parameters}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
