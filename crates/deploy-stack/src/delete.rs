@@ -477,12 +477,9 @@ fn retained(template: &serde_json::Value) -> BTreeSet<String> {
 /// What can be done about what could not be deleted.
 fn hint(leftovers: &[Leftover]) -> String {
     let ids = |full: bool| {
-        let is_full = |left: &&Leftover| {
-            (left.resource_type == "AWS::S3::Bucket" && left.reason.contains("not empty")) == full
-        };
         let ids: Vec<&str> = leftovers
             .iter()
-            .filter(is_full)
+            .filter(|left| left.is_full_bucket() == full)
             .map(|left| left.logical_id.as_str())
             .collect();
         ids.join(",")

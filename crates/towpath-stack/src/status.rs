@@ -70,6 +70,37 @@ impl fmt::Display for StackStatus {
     }
 }
 
+impl StackStatus {
+    /// Whether an operation runs, ours or somebody else's: no other can begin. A stack in review is none such.
+    pub fn is_under_way(self) -> bool {
+        match self {
+            Self::CreateInProgress
+            | Self::RollbackInProgress
+            | Self::DeleteInProgress
+            | Self::UpdateInProgress
+            | Self::UpdateCompleteCleanupInProgress
+            | Self::UpdateRollbackInProgress
+            | Self::UpdateRollbackCompleteCleanupInProgress
+            | Self::ImportInProgress
+            | Self::ImportRollbackInProgress => true,
+            Self::CreateFailed
+            | Self::CreateComplete
+            | Self::RollbackFailed
+            | Self::RollbackComplete
+            | Self::DeleteFailed
+            | Self::DeleteComplete
+            | Self::UpdateComplete
+            | Self::UpdateFailed
+            | Self::UpdateRollbackFailed
+            | Self::UpdateRollbackComplete
+            | Self::ReviewInProgress
+            | Self::ImportComplete
+            | Self::ImportRollbackFailed
+            | Self::ImportRollbackComplete => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::StackStatus;

@@ -261,13 +261,11 @@ pub fn unsigned(kind: Kind, stack: Option<&Stack>) -> Progress {
     }
 }
 
-/// What a deletion does next.
+/// How a deletion stands that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
-    /// There is nothing, or nothing any more.
+    /// There is nothing any more.
     Done,
-    /// Ask for it.
-    Start,
     /// Look again later.
     Wait,
     /// The service gave up, or refused and left the stack as it was.
@@ -277,31 +275,13 @@ pub enum Deletion {
 /// How often a settled status after our own request is taken for an old one, read late.
 pub const STALE_READS: u32 = 5;
 
-/// The next step of a deletion. `asked` counts the observations since we asked for it, up to
-/// [`STALE_READS`], and is that at once when the deletion was seen under way; `None` when we have
-/// not asked.
-pub fn deletion(observed: &Observed, asked: Option<u32>) -> Deletion {
-    use StackStatus as S;
-    let Some(status) = observed.status() else {
-        return Deletion::Done;
-    };
-    match (status, asked) {
-        (S::DeleteComplete, _) => Deletion::Done,
-        (
-            S::DeleteInProgress
-            | S::CreateInProgress
-            | S::UpdateInProgress
-            | S::UpdateCompleteCleanupInProgress
-            | S::RollbackInProgress
-            | S::UpdateRollbackInProgress
-            | S::UpdateRollbackCompleteCleanupInProgress
-            | S::ImportInProgress
-            | S::ImportRollbackInProgress,
-            _,
-        ) => Deletion::Wait,
-        (_, None) => Deletion::Start,
-        (_, Some(seen)) if seen < STALE_READS => Deletion::Wait,
-        (_, Some(_)) => Deletion::Failed,
+/// How the deletion stands. `asked` counts the observations since we asked for it, up to
+/// [`STALE_READS`], and is that at once when the deletion was seen under way.
+pub fn deletion(observed: &Observed, asked: u32) -> Deletion {
+    match observed.status() {
+        None | Some(StackStatus::DeleteComplete) => Deletion::Done,
+        Some(status) if status.is_under_way() || asked < STALE_READS => Deletion::Wait,
+        Some(_) => Deletion::Failed,
     }
 }
 
@@ -310,6 +290,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::teardown;
 
     /// Each status by each goal, and by a deletion: what docs/actions.md shows, and what the action does.
     #[test]
@@ -347,11 +328,11 @@ mod tests {
             }
             let seen = status.map_or(Observed::Absent, observed);
             cells.push(
-                match deletion(&seen, None) {
-                    Deletion::Done => "is done",
-                    Deletion::Start => "deletes",
-                    Deletion::Wait => "waits",
-                    Deletion::Failed => "fails",
+                match begins(&seen) {
+                    teardown::Step::Gone => "is done",
+                    teardown::Step::Ask(_) => "deletes",
+                    teardown::Step::Wait => "waits",
+                    other => panic!("{status:?}: {other:?}"),
                 }
                 .to_owned(),
             );
@@ -523,35 +504,46 @@ mod tests {
         Observed::Present(Box::new(Stack::named("app", status)))
     }
 
+    /// The first step of `action=delete`.
+    fn begins(seen: &Observed) -> teardown::Step {
+        let (done, rules) = (teardown::Done::default(), teardown::Rules::default());
+        teardown::next(seen, &[], &done, &rules, 0)
+    }
+
     #[test]
     fn a_deletion_starts_once_and_ends() {
         use Deletion as D;
         use StackStatus as S;
+        use teardown::{How, Step};
+        for (status, expected) in [
+            (S::CreateComplete, Step::Ask(How::Plain)),
+            (S::RollbackComplete, Step::Ask(How::Plain)),
+            (S::DeleteFailed, Step::Ask(How::Plain)),
+            (S::ReviewInProgress, Step::Ask(How::Plain)),
+            (S::UpdateInProgress, Step::Wait),
+            (S::DeleteInProgress, Step::Wait),
+        ] {
+            assert_eq!(begins(&observed(status)), expected, "{status}");
+        }
         for (status, asked, expected) in [
-            (S::CreateComplete, None, D::Start),
-            (S::RollbackComplete, None, D::Start),
-            (S::DeleteFailed, None, D::Start),
-            (S::ReviewInProgress, None, D::Start),
-            (S::UpdateInProgress, None, D::Wait),
-            (S::DeleteInProgress, None, D::Wait),
-            (S::DeleteInProgress, Some(9), D::Wait),
-            (S::CreateComplete, Some(0), D::Wait),
-            (S::CreateComplete, Some(STALE_READS), D::Failed),
-            (S::DeleteFailed, Some(0), D::Wait),
-            (S::DeleteFailed, Some(STALE_READS), D::Failed),
-            (S::DeleteComplete, Some(1), D::Done),
+            (S::DeleteInProgress, 9, D::Wait),
+            (S::CreateComplete, 0, D::Wait),
+            (S::CreateComplete, STALE_READS, D::Failed),
+            (S::DeleteFailed, 0, D::Wait),
+            (S::DeleteFailed, STALE_READS, D::Failed),
+            (S::DeleteComplete, 1, D::Done),
         ] {
             assert_eq!(
                 deletion(&observed(status), asked),
                 expected,
-                "{status} {asked:?}"
+                "{status} {asked}"
             );
         }
         assert_eq!(
-            deletion(&Observed::Absent, None),
-            D::Done,
+            begins(&Observed::Absent),
+            Step::Gone,
             "an absent stack is deleted"
         );
-        assert_eq!(deletion(&Observed::Absent, Some(2)), D::Done);
+        assert_eq!(deletion(&Observed::Absent, 2), D::Done);
     }
 }

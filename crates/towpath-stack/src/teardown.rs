@@ -75,6 +75,13 @@ pub struct Leftover {
     pub reason: String,
 }
 
+impl Leftover {
+    /// A bucket that has to be emptied first.
+    pub fn is_full_bucket(&self) -> bool {
+        self.resource_type == "AWS::S3::Bucket" && self.reason.contains("not empty")
+    }
+}
+
 /// What has been done so far. It survives in the continuation token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -143,30 +150,11 @@ pub fn next(
     let Some(stack) = observed.stack() else {
         return Step::Gone;
     };
-    match stack.status {
-        S::DeleteComplete => return Step::Gone,
-        S::DeleteInProgress
-        | S::CreateInProgress
-        | S::UpdateInProgress
-        | S::UpdateCompleteCleanupInProgress
-        | S::RollbackInProgress
-        | S::UpdateRollbackInProgress
-        | S::UpdateRollbackCompleteCleanupInProgress
-        | S::ImportInProgress
-        | S::ImportRollbackInProgress => return Step::Wait,
-        S::CreateFailed
-        | S::CreateComplete
-        | S::RollbackFailed
-        | S::RollbackComplete
-        | S::DeleteFailed
-        | S::UpdateComplete
-        | S::UpdateFailed
-        | S::UpdateRollbackFailed
-        | S::UpdateRollbackComplete
-        | S::ReviewInProgress
-        | S::ImportComplete
-        | S::ImportRollbackFailed
-        | S::ImportRollbackComplete => {}
+    if stack.status == S::DeleteComplete {
+        return Step::Gone;
+    }
+    if stack.status.is_under_way() {
+        return Step::Wait;
     }
     if stack.termination_protection {
         return Step::Protected;
@@ -203,7 +191,7 @@ fn after_failure(leftovers: &[Leftover], done: &Done, rules: &Rules, now: u64) -
     }
     let refilled = leftovers
         .iter()
-        .any(|left| is_full_bucket(left) && rules.empty.has(&left.logical_id));
+        .any(|left| left.is_full_bucket() && rules.empty.has(&left.logical_id));
     if refilled && done.emptied < EMPTYINGS {
         return Step::Empty;
     }
@@ -237,10 +225,6 @@ fn after_failure(leftovers: &[Leftover], done: &Done, rules: &Rules, now: u64) -
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn is_full_bucket(left: &Leftover) -> bool {
-    left.resource_type == "AWS::S3::Bucket" && left.reason.contains("not empty")
 }
 
 /// Lambda's network interfaces are deleted 20 to 45 minutes after the function, and hold the

@@ -2,7 +2,7 @@
 
 use towpath_job::Progress as Told;
 use towpath_stack::step::{self, Deletion, Goal, OnFailure, Preparation, STALE_READS};
-use towpath_stack::{Observed, StackStatus, describe};
+use towpath_stack::{Observed, StackStatus, describe, resources};
 
 use super::{Attempt, Next, Phase, State};
 use crate::{DeployError, delete};
@@ -15,7 +15,7 @@ impl Attempt<'_> {
         asked: u32,
     ) -> Result<Next, DeployError> {
         let observed = describe(self.client, stack).await?;
-        match step::deletion(&observed, Some(asked)) {
+        match step::deletion(&observed, asked) {
             Deletion::Done => Ok(Next::Go(Phase::Prepare)),
             Deletion::Wait => Ok(Next::Wait(
                 Phase::Clearing {
@@ -24,7 +24,7 @@ impl Attempt<'_> {
                 },
                 Told::new(format!("deleting what is left of stack `{}`", self.name())),
             )),
-            Deletion::Start | Deletion::Failed => {
+            Deletion::Failed => {
                 let token = self.token(state, "clear");
                 Err(self
                     .failed("delete the remains of", stack, &observed, &token)
@@ -72,17 +72,12 @@ impl Attempt<'_> {
         if observed.status() != Some(StackStatus::UpdateRollbackFailed) {
             return failed;
         }
-        let resources = self.client.list_stack_resources().stack_name(stack);
-        let listed = resources.into_paginator().items().send();
-        let listed = listed.collect::<Result<Vec<_>, _>>().await;
-        let candidates: Vec<String> = listed
+        let all = resources::list(self.client, stack).await;
+        let candidates: Vec<String> = all
             .unwrap_or_default()
-            .iter()
-            .filter(|resource| {
-                let status = resource.resource_status();
-                status.is_some_and(|status| status.as_str() == "UPDATE_FAILED")
-            })
-            .filter_map(|resource| resource.logical_resource_id().map(str::to_owned))
+            .into_iter()
+            .filter(|resource| resource.status == "UPDATE_FAILED")
+            .map(|resource| resource.logical_id)
             .collect();
         if candidates.is_empty() {
             return failed;
