@@ -6,11 +6,12 @@ use std::time::{Instant, SystemTime};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{DeletionMode, TemplateStage};
 use serde::{Deserialize, Serialize};
-use towpath_job::{FailureType, Job, Outcome, Progress, Variables};
+use towpath_job::{Job, Outcome, Progress, Variables};
+use towpath_stack::cause::Cause;
 use towpath_stack::resources::{self, Resource};
 use towpath_stack::step::STALE_READS;
 use towpath_stack::teardown::{self, Chosen, Done, How, Leftover, Rules, Step};
-use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, cause, describe, importers};
+use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, importers};
 use towpath_template::Template;
 
 use crate::bucket::{self, Emptied};
@@ -150,25 +151,10 @@ impl<'a> Ending<'a> {
     /// was asked for goes on without us.
     pub(crate) async fn step(&self, name: &str, state: &mut State) -> Result<Turn, DeployError> {
         let begun = state.has_begun();
-        match self.advance(name, state).await {
-            Err(DeployError::Stack(error))
-                if error.fault() == Fault::Throttled
-                    || error.fault() == Fault::Unavailable && begun =>
-            {
-                tracing::warn!(%error, "CloudFormation did not answer; looking again later");
-                Ok(Turn::Wait(
-                    "CloudFormation does not answer for now".to_owned(),
-                ))
-            }
-            Err(DeployError::Bucket(failure)) if failure.kind == FailureType::SystemUnavailable => {
-                tracing::warn!(
-                    message = failure.message,
-                    "S3 did not answer; going on later"
-                );
-                Ok(Turn::Wait("S3 does not answer for now".to_owned()))
-            }
-            other => other,
-        }
+        self.advance(name, state).await.or_else(|error| {
+            let told = error.passing(begun).ok_or(error)?;
+            Ok(Turn::Wait(told.to_owned()))
+        })
     }
 
     async fn advance(&self, name: &str, state: &mut State) -> Result<Turn, DeployError> {
@@ -230,7 +216,7 @@ impl<'a> Ending<'a> {
                         stack: name.to_owned(),
                         arn: stack.arn.clone(),
                         status: Some(stack.status),
-                        cause: own_reason(stack).map(Box::new),
+                        cause: Cause::of_stack(stack).map(Box::new),
                     });
                 }
             }
@@ -440,18 +426,14 @@ impl<'a> Ending<'a> {
     async fn failed(&self, stack: &Stack, leftovers: &[Leftover], state: &State) -> DeployError {
         let asks = state.done.asks.saturating_sub(1);
         let token = deploy::token(self.origin, asks, &self.operation);
-        let found = cause::find(self.client, &stack.arn, &token, self.since).await;
-        let cause = found.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the stack's events could not be read");
-            None
-        });
+        let cause = deploy::cause(self.client, &stack.arn, &token, self.since).await;
         DeployError::Remains {
             operation: Box::new(DeployError::Operation {
                 verb: "delete",
                 stack: stack.name.clone(),
                 arn: stack.arn.clone(),
                 status: Some(stack.status),
-                cause: cause.or_else(|| own_reason(stack)).map(Box::new),
+                cause: cause.or_else(|| Cause::of_stack(stack)).map(Box::new),
             }),
             hint: hint(leftovers),
         }
@@ -512,10 +494,6 @@ pub(crate) fn looks(observed: &Observed, asked: u32) -> u32 {
         Some(StackStatus::DeleteInProgress) => STALE_READS,
         _ => asked + 1,
     }
-}
-
-fn own_reason(stack: &Stack) -> Option<cause::Cause> {
-    cause::Cause::of_stack(stack)
 }
 
 /// Asks for a stack's deletion. `token` marks every event of the operation.

@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
 use towpath_job::{Job, Outcome, Progress as Told};
-use towpath_stack::cause::{self, Ending};
+use towpath_stack::cause::{self, Cause, Ending};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
 use towpath_stack::plan::{self, Plan};
 use towpath_stack::step::{self, Goal, Kind, Preparation, STALE_READS, Sign};
-use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, gate};
+use towpath_stack::{Observed, Stack, StackError, StackStatus, describe, gate};
 
 use crate::parameters::NOTHING;
 use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published, settings};
@@ -123,24 +123,17 @@ pub(crate) async fn step(
         job,
     };
     loop {
+        let begun = state.phase != Phase::Prepare;
         let next = match attempt.advance(&state).await {
-            // Neither says anything about the stack. Before anything is under way an
-            // unreachable service is told at once; after that the deployment goes on without us.
-            Err(DeployError::Stack(error))
-                if error.fault() == Fault::Throttled
-                    || error.fault() == Fault::Unavailable && state.phase != Phase::Prepare =>
-            {
-                tracing::warn!(%error, "CloudFormation did not answer; looking again later");
-                Next::Wait(
-                    state.phase.clone(),
-                    Told::new("CloudFormation does not answer for now"),
-                )
-            }
-            Err(DeployError::Stack(error)) if error.is_conflict() => {
-                tracing::info!(%error, "the stack has changed meanwhile; planning afresh");
-                Next::Replan
-            }
-            other => other?,
+            Ok(next) => next,
+            Err(error) => match (error.passing(begun), &error) {
+                (Some(told), _) => Next::Wait(state.phase.clone(), Told::new(told)),
+                (None, DeployError::Stack(conflict)) if conflict.is_conflict() => {
+                    tracing::info!(%error, "the stack has changed meanwhile; planning afresh");
+                    Next::Replan
+                }
+                (None, _) => return Err(error),
+            },
         };
         let (phase, progress) = match next {
             Next::Go(phase) => {
@@ -531,14 +524,7 @@ impl Attempt<'_> {
         observed: &Observed,
         token: &str,
     ) -> DeployError {
-        // The cause is told when it can be read; that it cannot must not hide the failure itself.
-        let cause = match cause::find(self.client, arn, token, since(self.job)).await {
-            Ok(cause) => cause,
-            Err(error) => {
-                tracing::warn!(%error, "the stack's events could not be read");
-                None
-            }
-        };
+        let cause = cause(self.client, arn, token, since(self.job)).await;
         DeployError::Operation {
             verb,
             stack: self.name().to_owned(),
@@ -547,6 +533,15 @@ impl Attempt<'_> {
             cause: cause.map(Box::new),
         }
     }
+}
+
+/// Why an operation failed, when that can be read; that it cannot must not hide the failure itself.
+pub(crate) async fn cause(client: &Client, stack: &str, token: &str, since: f64) -> Option<Cause> {
+    let found = cause::find(client, stack, token, since).await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the stack's events could not be read");
+        None
+    })
 }
 
 /// The moment from which events can be ours, in seconds since 1970.

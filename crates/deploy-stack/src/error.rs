@@ -324,6 +324,28 @@ fn kind_of(fault: Fault) -> FailureType {
     }
 }
 
+impl DeployError {
+    /// What is told of an error that says nothing about the stack, and passes by itself: then the next step tries
+    /// again. A service that cannot be reached is told at once, unless something has `begun` that goes on without us.
+    pub(crate) fn passing(&self, begun: bool) -> Option<&'static str> {
+        match self {
+            Self::Stack(error)
+                if error.fault() == Fault::Throttled
+                    || error.fault() == Fault::Unavailable && begun =>
+            {
+                tracing::warn!(%error, "CloudFormation did not answer; looking again later");
+                Some("CloudFormation does not answer for now")
+            }
+            Self::Bucket(failure) if failure.kind == FailureType::SystemUnavailable => {
+                let message = &failure.message;
+                tracing::warn!(message, "S3 did not answer; going on later");
+                Some("S3 does not answer for now")
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<DeployError> for Failure {
     fn from(error: DeployError) -> Self {
         let message = error.to_string();

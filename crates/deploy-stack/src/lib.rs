@@ -20,6 +20,7 @@ mod triggers;
 mod values;
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::config::Region;
 use towpath_aws::SdkConfig;
 use towpath_job::{Action, Job, Outcome};
 
@@ -43,34 +44,25 @@ impl DeployStack {
         }
     }
 
-    /// S3 with the function's own role, where the stack is.
+    /// The function's own access to AWS, where the stack is.
+    fn config(&self, region: Option<&str>) -> SdkConfig {
+        let mut config = self.config.to_builder();
+        if let Some(region) = region {
+            config.set_region(Region::new(region.to_owned()));
+        }
+        config.build()
+    }
+
     fn s3(&self, region: Option<&str>) -> aws_sdk_s3::Client {
-        let Some(region) = region else {
-            return towpath_aws::s3(&self.config);
-        };
-        let region = aws_sdk_cloudformation::config::Region::new(region.to_owned());
-        towpath_aws::s3(&self.config.to_builder().region(region).build())
+        towpath_aws::s3(&self.config(region))
     }
 
     fn client(&self, region: Option<&str>) -> Client {
-        let mut settings = aws_sdk_cloudformation::config::Builder::from(
-            &towpath_aws::control_plane(&self.config),
-        );
-        if let Some(region) = region {
-            settings = settings.region(aws_sdk_cloudformation::config::Region::new(
-                region.to_owned(),
-            ));
-        }
-        Client::from_conf(settings.build())
+        Client::new(&towpath_aws::control_plane(&self.config(region)))
     }
 
     fn alarms(&self, region: Option<&str>) -> aws_sdk_cloudwatch::Client {
-        let mut settings =
-            aws_sdk_cloudwatch::config::Builder::from(&towpath_aws::control_plane(&self.config));
-        if let Some(region) = region {
-            settings = settings.region(aws_sdk_cloudwatch::config::Region::new(region.to_owned()));
-        }
-        aws_sdk_cloudwatch::Client::from_conf(settings.build())
+        aws_sdk_cloudwatch::Client::new(&towpath_aws::control_plane(&self.config(region)))
     }
 }
 

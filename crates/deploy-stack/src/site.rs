@@ -13,9 +13,9 @@ mod plan;
 use aws_sdk_cloudformation::Client;
 use serde::{Deserialize, Serialize};
 use towpath_job::parameters::{ParameterError, Query};
-use towpath_job::{FailureType, Job, Outcome, Progress, Variables};
+use towpath_job::{Job, Outcome, Progress, Variables};
 use towpath_stack::step::{self, Goal, Kind, Preparation};
-use towpath_stack::{Fault, Observed, Stack, StackError, describe, resources};
+use towpath_stack::{Observed, Stack, StackError, describe, resources};
 
 pub use error::SiteError;
 use objects::{Bucket, Counts, Put};
@@ -89,21 +89,11 @@ pub(crate) async fn step(
     match advance(action, client, job, &mut state).await {
         Ok(None) => done(job, &state.counts),
         Ok(Some(told)) => Ok(wait(&state, told)),
-        Err(DeployError::Stack(error)) if error.fault() == Fault::Throttled => {
-            tracing::warn!(%error, "CloudFormation did not answer; looking again later");
-            Ok(wait(
-                &state,
-                "CloudFormation does not answer for now".into(),
-            ))
-        }
-        Err(DeployError::Bucket(failure)) if failure.kind == FailureType::SystemUnavailable => {
-            tracing::warn!(
-                message = failure.message,
-                "S3 did not answer; going on later"
-            );
-            Ok(wait(&state, "S3 does not answer for now".into()))
-        }
-        Err(error) => Err(error),
+        // Nothing goes on without us here.
+        Err(error) => match error.passing(false) {
+            Some(told) => Ok(wait(&state, told.to_owned())),
+            None => Err(error),
+        },
     }
 }
 

@@ -87,20 +87,20 @@ pub(crate) async fn record(
 }
 
 /// The tools that may have been at work, by files beside which they are used.
-const TOOLS: [(&str, &str, &[&str]); 13] = [
-    ("package.json", "node", &["--version"]),
-    ("package-lock.json", "npm", &["--version"]),
-    ("npm-shrinkwrap.json", "npm", &["--version"]),
-    ("yarn.lock", "yarn", &["--version"]),
-    ("pnpm-lock.yaml", "pnpm", &["--version"]),
-    ("pyproject.toml", "python3", &["--version"]),
-    ("requirements.txt", "python3", &["--version"]),
-    ("uv.lock", "uv", &["--version"]),
-    ("poetry.lock", "poetry", &["--version"]),
-    ("Cargo.toml", "cargo", &["--version"]),
-    ("go.mod", "go", &["version"]),
-    ("pom.xml", "mvn", &["--version"]),
-    ("pom.xml", "java", &["--version"]),
+const TOOLS: [(&str, &str); 13] = [
+    ("package.json", "node"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+    ("yarn.lock", "yarn"),
+    ("pnpm-lock.yaml", "pnpm"),
+    ("pyproject.toml", "python3"),
+    ("requirements.txt", "python3"),
+    ("uv.lock", "uv"),
+    ("poetry.lock", "poetry"),
+    ("Cargo.toml", "cargo"),
+    ("go.mod", "go"),
+    ("pom.xml", "mvn"),
+    ("pom.xml", "java"),
 ];
 
 /// How long a tool may take to tell its version: some would install another one first, and a job has better things to
@@ -115,11 +115,15 @@ pub(crate) async fn tools(
     deadline: Instant,
 ) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
-    for (file, program, arguments) in TOOLS {
+    for (file, program) in TOOLS {
         if versions.contains_key(program) || !project.join(file).is_file() {
             continue;
         }
-        let command = Command::new(program, project).args(arguments.iter().copied());
+        let command = Command::new(program, project).arg(if program == "go" {
+            "version"
+        } else {
+            "--version"
+        });
         let limits = Limits {
             grace: Duration::ZERO,
             ..Limits::until(deadline.min(Instant::now() + TELLING))
