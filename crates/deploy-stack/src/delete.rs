@@ -11,7 +11,9 @@ use towpath_stack::cause::Cause;
 use towpath_stack::resources::{self, Resource};
 use towpath_stack::step::STALE_READS;
 use towpath_stack::teardown::{self, Chosen, Done, How, Leftover, Rules, Step};
-use towpath_stack::{Fault, Observed, Stack, StackError, StackStatus, describe, importers};
+use towpath_stack::{
+    Fault, Observed, STACK_TYPE, Stack, StackError, StackStatus, describe, importers,
+};
 use towpath_template::Template;
 
 use crate::bucket::{self, Emptied};
@@ -329,8 +331,7 @@ impl<'a> Ending<'a> {
             let mut below = Vec::new();
             for (path, arn) in std::mem::take(&mut level) {
                 let resources = resources::list(self.client, &arn).await?;
-                let of_interest =
-                    |kind: &str| matches!(kind, "AWS::S3::Bucket" | "AWS::CloudFormation::Stack");
+                let of_interest = |kind: &str| matches!(kind, "AWS::S3::Bucket" | STACK_TYPE);
                 if !resources.iter().any(|one| of_interest(&one.resource_type)) {
                     continue;
                 }
@@ -354,7 +355,7 @@ impl<'a> Ending<'a> {
                                 found.push((id, physical_id));
                             }
                         }
-                        ("AWS::CloudFormation::Stack", false) => {
+                        (STACK_TYPE, false) => {
                             below.push((format!("{id}."), physical_id));
                         }
                         _ => {}

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudformation::Client;
 
-use crate::{Stack, StackError, StackStatus};
+use crate::{STACK_TYPE, Stack, StackError, StackStatus};
 use events::{is_failed, is_stack};
 
 mod advice;
@@ -75,7 +75,7 @@ impl Cause {
         Some(Self {
             stack: stack.arn.clone(),
             logical_id: stack.name.clone(),
-            resource_type: events::STACK.to_owned(),
+            resource_type: STACK_TYPE.to_owned(),
             status: stack.status.to_string(),
             reason: stack.reason.clone()?,
             others: Vec::new(),

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::STACK_TYPE;
 use crate::plan::{Action, Plan, Planned, Recreates};
 
 /// Types whose resources hold what people or programs put into them after they were made.
@@ -20,7 +21,7 @@ const STATEFUL: [&str; 43] = [
     "AWS::Backup::BackupVault",
     "AWS::Cassandra::Keyspace",
     "AWS::Cassandra::Table",
-    "AWS::CloudFormation::Stack",
+    STACK_TYPE,
     "AWS::CodeCommit::Repository",
     "AWS::Cognito::IdentityPool",
     "AWS::Cognito::UserPool",
@@ -142,7 +143,7 @@ fn goes(planned: &Planned) -> bool {
     match planned.action {
         Action::Remove | Action::Replace | Action::MayReplace => !kept,
         // A nested stack whose inside is not known until then is followed when it is known.
-        Action::Unknown => !kept && planned.resource_type != "AWS::CloudFormation::Stack",
+        Action::Unknown => !kept && planned.resource_type != STACK_TYPE,
         // AWS says of a nested stack that it is modified, and of its resources what becomes of them.
         Action::Modify => planned.policy.as_deref() == Some("ReplaceAndDelete"),
         Action::Add | Action::Import => false,

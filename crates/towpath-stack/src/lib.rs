@@ -23,5 +23,5 @@ pub mod teardown;
 
 pub use error::{Fault, StackError};
 pub use importers::{Importer, importers};
-pub use observe::{Observed, Stack, describe, describe_all};
+pub use observe::{Observed, STACK_TYPE, Stack, describe, describe_all};
 pub use status::StackStatus;

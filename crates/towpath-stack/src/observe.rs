@@ -6,6 +6,9 @@ use aws_sdk_cloudformation::Client;
 
 use crate::{StackError, StackStatus};
 
+/// The type of a stack, among the resources of another and in its own events.
+pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
+
 /// A stack as `DescribeStacks` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {

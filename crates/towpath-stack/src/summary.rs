@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudformation::Client;
 
-use crate::StackError;
 use crate::change_set::TemplateSource;
+use crate::{STACK_TYPE, StackError};
 
 /// What `GetTemplateSummary` says of a template, before any transform.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,9 +38,7 @@ impl Summary {
     }
 
     fn has_nested_stacks(&self) -> bool {
-        self.types
-            .iter()
-            .any(|name| name == "AWS::CloudFormation::Stack")
+        self.types.iter().any(|name| name == STACK_TYPE)
     }
 
     /// Whether change sets of nested stacks may have something to show. A transform may make nested stacks that cannot

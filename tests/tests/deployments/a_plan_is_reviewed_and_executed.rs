@@ -1,6 +1,6 @@
 //! What `action=plan` says is what `action=execute` does, or nothing.
 
-use crate::{act, told, topics, world};
+use crate::{act, change_sets, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_stack_that_is_not_there_yet() {
@@ -70,13 +70,7 @@ async fn where_nothing_changes_there_is_nothing_to_execute() {
     let plan = act(&world, &topics(1), "&action=plan").await;
     assert_eq!(plan.succeeded().variables["Changed"], "false");
     assert_eq!(plan.variables["ChangeSetArn"], "none");
-    let left = world.cloudformation.list_change_sets().stack_name("app");
-    let left = left
-        .send()
-        .await
-        .expect("a list")
-        .summaries
-        .unwrap_or_default();
+    let left = change_sets(&world).await;
     let failed: Vec<_> = left
         .iter()
         .filter(|set| {

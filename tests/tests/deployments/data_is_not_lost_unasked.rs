@@ -1,6 +1,6 @@
 //! A deployment that would remove or replace what holds data stops before it, and says what to do.
 
-use crate::{act, table, told, topics, world};
+use crate::{act, change_sets, table, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_would_be_replaced() {
@@ -16,13 +16,7 @@ async fn a_table_that_would_be_replaced() {
         ],
     );
     assert_eq!(world.stack("app").await.expect("it").0, "CREATE_COMPLETE");
-    let left = world.cloudformation.list_change_sets().stack_name("app");
-    let left = left
-        .send()
-        .await
-        .expect("a list")
-        .summaries
-        .unwrap_or_default();
+    let left = change_sets(&world).await;
     assert!(
         left.iter().all(|set| set
             .execution_status()

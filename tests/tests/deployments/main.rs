@@ -11,6 +11,7 @@ mod inputs_are_checked_before_anything_is_made;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use aws_sdk_cloudformation::types::ChangeSetSummary;
 use towpath_tests::{Action, Done, Setup, Tree, World};
 
 const ROLE: &str = "role=arn:aws:iam::000000000000:role/deployment";
@@ -46,6 +47,13 @@ async fn act(world: &World, template: &str, parameters: &str) -> Done {
 async fn told(world: &World, done: &Done, file: &str) -> String {
     let bytes = world.file(done, "Told", file).await;
     String::from_utf8(bytes).expect("text")
+}
+
+/// The change sets that the stack `app` has.
+async fn change_sets(world: &World) -> Vec<ChangeSetSummary> {
+    let listing = world.cloudformation.list_change_sets().stack_name("app");
+    let listed = listing.send().await.expect("a list");
+    listed.summaries.unwrap_or_default()
 }
 
 /// Waits until the stack `app` has this status.

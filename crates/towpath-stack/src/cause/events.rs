@@ -5,10 +5,7 @@ use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::StackEvent;
 
 use super::Event;
-use crate::StackError;
-
-/// The type of a stack, as its own events name it.
-pub(super) const STACK: &str = "AWS::CloudFormation::Stack";
+use crate::{STACK_TYPE, StackError};
 
 /// How many pages of events are read of one stack. A page has a hundred; a stack of 500 resources that is made and
 /// rolled back leaves about 3,000 events, and the cause is among the oldest.
@@ -102,7 +99,7 @@ pub(super) fn is_own(event: &Event) -> bool {
 }
 
 pub(super) fn is_stack(event: &Event) -> bool {
-    event.resource_type == STACK
+    event.resource_type == STACK_TYPE
 }
 
 pub(super) fn is_failed(event: &Event) -> bool {

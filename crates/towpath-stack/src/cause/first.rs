@@ -107,8 +107,8 @@ pub(super) fn leftovers(events: &[Event]) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::events::STACK;
     use super::*;
+    use crate::STACK_TYPE;
     use crate::StackStatus;
 
     pub(crate) fn event(at: f64, id: &str, kind: &str, status: &str, reason: &str) -> Event {
@@ -129,7 +129,7 @@ pub(super) mod tests {
     pub(crate) fn own(at: f64, status: &str, reason: &str) -> Event {
         Event {
             physical_id: "arn:stack".into(),
-            ..event(at, "app", STACK, status, reason)
+            ..event(at, "app", STACK_TYPE, status, reason)
         }
     }
 
@@ -144,11 +144,11 @@ pub(super) mod tests {
     fn the_first_failure_is_the_cause_and_its_consequences_are_not() {
         let events = [
             // As the service delivers them: the newest first.
-            event(9.0, "app", STACK, "ROLLBACK_COMPLETE", ""),
+            event(9.0, "app", STACK_TYPE, "ROLLBACK_COMPLETE", ""),
             event(
                 4.0,
                 "app",
-                STACK,
+                STACK_TYPE,
                 "ROLLBACK_IN_PROGRESS",
                 "The following resource(s) failed to create: [Table, Queue, Topic]. Rollback requested by user.",
             ),
@@ -194,7 +194,7 @@ pub(super) mod tests {
         let outer = event(
             3.0,
             "Nested",
-            STACK,
+            STACK_TYPE,
             "CREATE_FAILED",
             "Embedded stack was not created",
         );
@@ -217,7 +217,7 @@ pub(super) mod tests {
             event(
                 1.0,
                 "app",
-                STACK,
+                STACK_TYPE,
                 "UPDATE_ROLLBACK_IN_PROGRESS",
                 "Alarm arn:x is in ALARM state",
             ),
@@ -234,7 +234,7 @@ pub(super) mod tests {
         let row = |at: f64, status: &str, token: &str| Event {
             physical_id: "arn:stack".into(),
             token: Some(token.into()),
-            ..event(at, "app", STACK, status, "")
+            ..event(at, "app", STACK_TYPE, status, "")
         };
         let events = [
             row(5.0, "UPDATE_COMPLETE", "theirs"),
@@ -260,7 +260,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_failed_is_no_cause() {
-        let events = [event(1.0, "app", STACK, "CREATE_COMPLETE", "")];
+        let events = [event(1.0, "app", STACK_TYPE, "CREATE_COMPLETE", "")];
         assert_eq!(first_cause(&events), None);
     }
 

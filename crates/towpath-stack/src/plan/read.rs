@@ -16,13 +16,10 @@ use towpath_template::Template;
 use super::secrets::{self, Hidden};
 use super::{Plan, planned};
 use crate::change_set::{self, Verdict};
-use crate::{Fault, StackError};
+use crate::{Fault, STACK_TYPE, StackError};
 
 /// How deep nested stacks are followed.
 const DEPTH: usize = 5;
-
-/// The type of a nested stack.
-pub(super) const STACK: &str = "AWS::CloudFormation::Stack";
 
 /// Reads a change set by ARN: what has become of it, and, when it can be executed, what it would do.
 ///
@@ -115,7 +112,7 @@ async fn one(
                     within,
                 });
             }
-        } else if shown.resource_type == STACK {
+        } else if shown.resource_type == STACK_TYPE {
             plan.gaps.push(format!(
                 "nested stack `{}` is not looked into",
                 shown.name()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::read::STACK;
+use crate::STACK_TYPE;
 
 /// What is not to be shown of one stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ fn gives_away(resource_type: &str, property: &str) -> bool {
         "AWS::SSM::Parameter"
             | "AWS::CloudFormation::CustomResource"
             | "AWS::CloudFormation::WaitCondition"
-    ) || resource_type == STACK
+    ) || resource_type == STACK_TYPE
         || resource_type.starts_with("Custom::")
         || property.ends_with("Name")
         || property.ends_with("Id")
@@ -191,7 +191,7 @@ mod tests {
                 "Address": {"Type": "AWS::Route53::RecordSet", "Properties": {
                     "Name": {"Fn::GetAtt": ["Function", "Arn"]},
                 }},
-                "Nested": {"Type": STACK, "Properties": {
+                "Nested": {"Type": STACK_TYPE, "Properties": {
                     "Parameters": {"Secret": {"Ref": "Password"}, "Stage": {"Ref": "Stage"}},
                 }},
             },
