@@ -226,7 +226,7 @@ async fn a_job_delivered_twice_is_one_build() {
 async fn a_build_ends_with_its_action() {
     let world = world(same).await;
     let endless = Tree::new().file("build.sh", "echo waiting; sleep 1000\n");
-    let action = package("&compute=codebuild&project=big&timeout=4s");
+    let action = package("&compute=codebuild&project=big&timeout=8s");
     let done = world.act(&endless, action).await;
     // By the build itself, in the action's own words.
     done.failed(
@@ -469,7 +469,7 @@ fn a_local_run_carries_out_the_templates_own_builds() {
 async fn a_build_that_nobody_asks_for_any_more_ends_itself() {
     let world = world(same).await;
     let endless = Tree::new().file("build.sh", "echo waiting; sleep 1000\n");
-    let action = package("&compute=codebuild&project=big&timeout=4s");
+    let action = package("&compute=codebuild&project=big&timeout=8s");
     let pipeline = Pipeline::of(&endless).stage("Stage", [action]);
     let name = world.create(&pipeline).await.expect("a pipeline");
     let execution = world.start(&name).await;
