@@ -35,14 +35,14 @@ pub(crate) use wire::timestamp;
 #[cfg(test)]
 mod tests;
 
-pub use script::{ResourceScript, ScriptedOperation};
+pub use script::{ResourceRule, ResourceScript, ScriptedOperation};
 
 /// The service's state.
 #[derive(Default)]
 pub(crate) struct CloudFormation {
     /// In the order of their creation; deleted ones stay, and answer by ARN only.
     stacks: Mutex<Vec<Stack>>,
-    scripts: Scripts,
+    pub(crate) scripts: Scripts,
 }
 
 impl CloudFormation {

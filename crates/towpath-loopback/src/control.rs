@@ -9,7 +9,8 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::faults::FaultRule;
+use crate::cloudformation::ResourceRule;
+use crate::faults::{FaultRule, NotARule};
 use crate::server::{Request, Response};
 use crate::{AwsError, World};
 
@@ -79,20 +80,37 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
             world.faults.clear();
             json_answer(200, &json!({}))
         }
-        (&Method::POST, ["faults"]) => {
-            let rule = serde_json::from_slice::<Value>(request.body())
-                .map_err(|error| format!("the body is not JSON: {error}"))
-                .and_then(|value| FaultRule::from_json(&value).map_err(|error| error.to_string()));
-            match rule {
-                Ok(rule) => {
-                    world.faults.add(rule);
-                    json_answer(200, &json!({}))
-                }
-                Err(reason) => refuse(400, &reason),
+        (&Method::POST, ["faults"]) => match rule(&request, FaultRule::from_json) {
+            Ok(rule) => {
+                world.faults.add(rule);
+                json_answer(200, &json!({}))
             }
+            Err(reason) => refuse(400, &reason),
+        },
+        (&Method::GET, ["resources"]) => json_answer(200, &world.cloudformation.scripts.report()),
+        (&Method::DELETE, ["resources"]) => {
+            world.clear_resource_scripts();
+            json_answer(200, &json!({}))
         }
+        (&Method::POST, ["resources"]) => match rule(&request, ResourceRule::from_json) {
+            Ok(rule) => {
+                world.cloudformation.scripts.add(rule);
+                json_answer(200, &json!({}))
+            }
+            Err(reason) => refuse(400, &reason),
+        },
         _ => refuse(404, &format!("there is no control request {method} {path}")),
     }
+}
+
+/// The rule in a request's body.
+fn rule<T>(
+    request: &Request,
+    read: impl FnOnce(&Value) -> Result<T, NotARule>,
+) -> Result<T, String> {
+    let value: Value = serde_json::from_slice(request.body())
+        .map_err(|error| format!("the body is not JSON: {error}"))?;
+    read(&value).map_err(|error| error.to_string())
 }
 
 async fn put_source(

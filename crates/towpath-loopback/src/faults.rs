@@ -4,7 +4,11 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+mod file;
+
+pub use file::{FaultFile, FaultFileError};
 
 /// Which calls fail, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,11 +66,51 @@ pub enum Cut {
 
 /// Why a rule in JSON is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotARule(String);
+pub(crate) struct NotARule(pub(crate) String);
 
 impl fmt::Display for NotARule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The members of a rule in JSON: none that is unknown, and each of the type that it has to be.
+pub(crate) struct Members<'a>(&'a Map<String, Value>);
+
+impl<'a> Members<'a> {
+    pub(crate) fn of(what: &str, value: &'a Value, known: &[&str]) -> Result<Self, NotARule> {
+        let object = value
+            .as_object()
+            .ok_or_else(|| NotARule(format!("{what} is a JSON object")))?;
+        match object.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(NotARule(format!(
+                "{what} has no `{key}`: it has {}",
+                known.join(", ")
+            ))),
+            None => Ok(Self(object)),
+        }
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Result<Option<String>, NotARule> {
+        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    pub(crate) fn whole(&self, key: &str) -> Result<Option<u64>, NotARule> {
+        self.read(key, "a whole number", Value::as_u64)
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        kind: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, NotARule> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read(value)
+                .map(Some)
+                .ok_or_else(|| NotARule(format!("`{key}` is {kind}, and not {value}"))),
+        }
     }
 }
 
@@ -84,45 +128,43 @@ impl FaultRule {
             "kind",
             "delay_ms",
         ];
-        let object = value
-            .as_object()
-            .ok_or_else(|| NotARule("a fault rule is a JSON object".into()))?;
-        if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(NotARule(format!(
-                "a fault rule has no `{key}`: it has {}",
-                KEYS.join(", ")
-            )));
-        }
-        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let number = |key: &str| value.get(key).and_then(Value::as_u64);
-        let kind = match text("kind").as_deref() {
+        let members = Members::of("a fault rule", value, &KEYS)?;
+        let kind = match members.text("kind")?.as_deref() {
             Some("throttle") => Kind::Throttle,
             Some("error") => Kind::Error,
             Some("cut-before") => Kind::Cut(Cut::Before),
             Some("cut-after") => Kind::Cut(Cut::After),
             Some("delay") => Kind::Delay(Duration::from_millis(
-                number("delay_ms")
+                members
+                    .whole("delay_ms")?
                     .ok_or_else(|| NotARule("a `delay` needs a whole `delay_ms`".into()))?,
             )),
             other => {
+                let given = other.map_or_else(
+                    || "a fault rule needs `kind`,".to_owned(),
+                    |kind| format!("the kind `{kind}` is none of the kinds"),
+                );
                 return Err(NotARule(format!(
-                    "the fault kind {other:?} is none of throttle, error, cut-before, cut-after, delay"
+                    "{given} throttle, error, cut-before, cut-after, delay"
                 )));
             }
         };
-        let when = match value.get("probability").and_then(Value::as_f64) {
+        let probability = members.read("probability", "a number from 0 to 1", |value| {
+            value.as_f64().filter(|it| (0.0..=1.0).contains(it))
+        })?;
+        let when = match probability {
             Some(probability) => When::Probability {
                 probability,
-                seed: number("seed").unwrap_or(0),
+                seed: members.whole("seed")?.unwrap_or(0),
             },
             None => When::Nth {
-                first: number("nth").unwrap_or(1),
-                times: number("times").unwrap_or(1),
+                first: members.whole("nth")?.unwrap_or(1),
+                times: members.whole("times")?.unwrap_or(1),
             },
         };
         Ok(Self {
-            service: text("service"),
-            operation: text("operation"),
+            service: members.text("service")?,
+            operation: members.text("operation")?,
             when,
             kind,
         })
@@ -193,6 +235,22 @@ impl Faults {
                         "calls": armed.calls,
                         "hits": armed.hits,
                     })
+                })
+                .collect()
+        })
+    }
+
+    /// The rules that have decided no call, in words.
+    pub(crate) fn unmet(&self) -> Vec<String> {
+        self.with(|rules| {
+            rules
+                .iter()
+                .filter(|armed| armed.hits == 0)
+                .map(|armed| {
+                    let service = armed.rule.service.as_deref().unwrap_or("any service");
+                    let operation = armed.rule.operation.as_deref().unwrap_or("any operation");
+                    let calls = armed.calls;
+                    format!("{operation} of {service}, which was called {calls} times")
                 })
                 .collect()
         })
@@ -287,7 +345,19 @@ mod tests {
         );
         for (given, expected) in [
             (json!([]), "JSON object"),
-            (json!({"kind": "explode"}), "none of throttle"),
+            (
+                json!({"kind": "explode"}),
+                "`explode` is none of the kinds throttle",
+            ),
+            (json!({"service": "s3"}), "needs `kind`, throttle"),
+            (
+                json!({"kind": "error", "nth": "2"}),
+                "`nth` is a whole number, and not \"2\"",
+            ),
+            (
+                json!({"kind": "error", "probability": 20}),
+                "`probability` is a number from 0 to 1, and not 20",
+            ),
             (json!({"kind": "delay"}), "delay_ms"),
             (json!({"kind": "error", "nht": 2}), "no `nht`"),
         ] {

@@ -35,8 +35,8 @@ mod sts;
 mod world;
 
 pub use caller::Caller;
-pub use cloudformation::{ResourceScript, ScriptedOperation};
+pub use cloudformation::{ResourceRule, ResourceScript, ScriptedOperation};
 pub use error::AwsError;
-pub use faults::{Cut, FaultRule, Kind as FaultKind, When as FaultWhen};
+pub use faults::{Cut, FaultFile, FaultFileError, FaultRule, Kind as FaultKind, When as FaultWhen};
 pub use loopback::{Loopback, StartError};
 pub use world::{Settings, World};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::faults::FaultRule;
+use crate::faults::{FaultFile, FaultRule};
 use crate::server::serve;
 use crate::{Settings, World};
 
@@ -129,6 +129,23 @@ impl Loopback {
     /// Makes calls fail as the rule says.
     pub fn inject(&self, rule: FaultRule) {
         self.world.faults.add(rule);
+    }
+
+    /// Lets go wrong what a file says, from now on.
+    pub fn follow(&self, file: &FaultFile) {
+        for rule in &file.calls {
+            self.world.faults.add(rule.clone());
+        }
+        for rule in &file.resources {
+            self.world.cloudformation.scripts.add(rule.clone());
+        }
+    }
+
+    /// The rules that nothing has met so far, in words.
+    pub fn unmet(&self) -> Vec<String> {
+        let mut unmet = self.world.faults.unmet();
+        unmet.extend(self.world.cloudformation.scripts.unmet());
+        unmet
     }
 
     /// Ends a session's credentials now, as if their hour were over.

@@ -89,6 +89,11 @@ pub(crate) struct Run {
     /// A VALUE of the form $NAME is taken from that environment variable.
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// What is to go wrong: calls that fail, and resources that fail or take long, in JSON
+    ///
+    /// It goes wrong from when the execution starts; the pipeline itself is made without faults.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub(crate) json: bool,
@@ -102,6 +107,9 @@ pub(crate) struct Loopback {
     /// The region that is served
     #[arg(long, default_value = "us-east-1")]
     pub(crate) region: String,
+    /// What is to go wrong: calls that fail, and resources that fail or take long, in JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use towpath_loopback::{Loopback, Settings};
+use std::path::Path;
+
+use anyhow::Context as _;
+use towpath_loopback::{FaultFile, Loopback, Settings};
 
 use crate::exit::{Error, Exit, Usage};
 use crate::interrupts::Interrupts;
@@ -11,11 +14,13 @@ use crate::{arguments, state::State};
 
 pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> {
     let mut interrupts = Interrupts::listen()?;
+    let faults = faults(arguments.faults.as_deref()).usage()?;
     let state = State::open(&std::env::current_dir()?).usage()?;
     let mut settings = Settings::new(state.world());
     settings.port = arguments.port;
     settings.region = arguments.region;
     let loopback = Loopback::start(settings).await.usage()?;
+    loopback.follow(&faults);
     print(&exports(&loopback))?;
     eprintln!(
         "serving {}; state in {}; Ctrl-C ends it",
@@ -27,10 +32,24 @@ pub(crate) async fn main(arguments: arguments::Loopback) -> Result<Exit, Error> 
     Ok(Exit::Succeeded)
 }
 
-/// The variables that point clients at the loopback, for a shell to read.
+/// Reads the file that the option names; without one nothing goes wrong.
+pub(crate) fn faults(file: Option<&Path>) -> anyhow::Result<FaultFile> {
+    let Some(file) = file else {
+        return Ok(FaultFile::default());
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("failed to read faults from {}", file.display()))?;
+    FaultFile::parse(&text).with_context(|| format!("{} cannot be used", file.display()))
+}
+
+/// The variables that point clients at the loopback, for a shell to read, and the secret that its control asks for.
 pub(crate) fn exports(loopback: &Loopback) -> String {
     let mut exports = String::new();
-    for (name, value) in loopback.environment() {
+    let token = (
+        "TOWPATH_CONTROL_TOKEN".to_owned(),
+        loopback.control_token().to_owned(),
+    );
+    for (name, value) in loopback.environment().into_iter().chain([token]) {
         let _ = writeln!(exports, "export {name}={}", quoted(&value));
     }
     exports

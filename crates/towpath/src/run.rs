@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use aws_sdk_codepipeline::Client as CodePipeline;
-use towpath_loopback::{Loopback, Settings};
+use towpath_loopback::{FaultFile, Loopback, Settings};
 
 use crate::arguments;
 use crate::exit::{Error, Exit, Usage};
@@ -33,6 +33,15 @@ use crate::state::State;
 /// number; here nobody gains by waiting.
 const REINVOCATION: Duration = Duration::from_millis(20);
 
+/// What the command line says, read.
+struct Given {
+    arguments: arguments::Run,
+    source: source::Source,
+    definition: Definition,
+    functions: Functions,
+    faults: FaultFile,
+}
+
 pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     let mut interrupts = Interrupts::listen()?;
     let reporter = Reporter::for_stderr();
@@ -44,7 +53,15 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     }
     let functions = Functions::new(arguments.functions.as_deref()).usage()?;
     let secrets = secrets::Secrets::read(arguments.secrets.as_deref()).usage()?;
+    let faults = crate::loopback::faults(arguments.faults.as_deref()).usage()?;
     let state = State::open(&std::env::current_dir()?).usage()?;
+    let given = Given {
+        arguments,
+        source,
+        definition,
+        functions,
+        faults,
+    };
 
     let mut settings = Settings::new(state.world());
     settings.reinvocation_interval = REINVOCATION;
@@ -59,7 +76,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
 
     // From here on everything ends with the loopback's shutdown, whatever happens in between.
     let ended = tokio::select! {
-        ended = execute(&arguments, &reporter, &source, &definition, &functions, &state, &loopback) => ended,
+        ended = execute(&given, &reporter, &state, &loopback) => ended,
         () = interrupts.next() => {
             reporter.clear();
             reporter.event(&Event::Note("interrupted: stopping every process".to_owned()));
@@ -68,7 +85,7 @@ pub(crate) async fn main(arguments: arguments::Run) -> Result<Exit, Error> {
     };
     reporter.clear();
     // A failed run is held too: that is when one wants to ask the application.
-    if arguments.hold && ended.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted) {
+    if given.arguments.hold && ended.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted) {
         reporter.event(&Event::Note(format!(
             "holding: the application and the loopback stay up until Ctrl-C; for the AWS CLI:\n{}",
             crate::loopback::exports(&loopback)
@@ -91,14 +108,18 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 async fn execute(
-    arguments: &arguments::Run,
+    given: &Given,
     reporter: &Reporter,
-    source: &source::Source,
-    definition: &Definition,
-    functions: &Functions,
     state: &State,
     loopback: &Loopback,
 ) -> Result<Exit, Error> {
+    let Given {
+        arguments,
+        source,
+        definition,
+        functions,
+        faults,
+    } = given;
     let began = Instant::now();
     let config = provision::config(loopback);
     let world = provision::Provision {
@@ -131,6 +152,8 @@ async fn execute(
         pipeline.stage(stage).usage()?;
         world.stop_after(&client, &pipeline, stage).await?;
     }
+    // Not before: what is made until here is not the application's.
+    loopback.follow(faults);
     let execution = world.start(&client, &pipeline).await?;
     let watched = watch::watch(&watch::Watch {
         client: &client,
@@ -146,6 +169,13 @@ async fn execute(
         && let Err(error) = shelf.take_in().await
     {
         reporter.event(&Event::Note(format!("cache: nothing was kept: {error:#}")));
+    }
+
+    // A misspelt name would look like a pipeline that withstands the fault.
+    for rule in loopback.unmet() {
+        reporter.event(&Event::Note(format!(
+            "faults: nothing met the rule for {rule}"
+        )));
     }
 
     let report = document::Report::gather(

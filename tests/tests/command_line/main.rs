@@ -13,6 +13,7 @@ mod the_loopback_alone_serves_until_it_is_ended;
 mod the_sample_application_goes_all_the_way;
 mod two_releases_are_told_apart;
 mod until_stops_after_that_stage;
+mod what_is_to_go_wrong_does;
 
 use towpath_tests::{CommandLine, Tree};
 

@@ -6,6 +6,7 @@ mod a_plan_shows_no_secret;
 mod a_site_is_put_into_its_bucket;
 mod a_stack_ends_with_what_it_holds;
 mod data_is_not_lost_unasked;
+mod faults_are_met_as_documented;
 mod inputs_are_checked_before_anything_is_made;
 
 use std::fmt::Write as _;

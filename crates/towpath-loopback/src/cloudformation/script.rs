@@ -1,10 +1,13 @@
-//! Scripted delays and failures, by stack and logical id: how tests make a deployment go wrong.
+//! Scripted delays and failures, by stack and logical id: how a deployment is made to go wrong.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::status::ResourceOperation;
 use crate::World;
+use crate::faults::{Members, NotARule};
 
 /// What is to happen to a resource instead of the ordinary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +47,126 @@ impl ScriptedOperation {
     }
 }
 
-/// The rules in force. The stack pattern may hold `*`.
-#[derive(Debug, Default)]
-pub(crate) struct Scripts {
-    rules: Mutex<Vec<Rule>>,
-}
+/// The operations, as a rule in JSON names them.
+const OPERATIONS: [(&str, ScriptedOperation); 4] = [
+    ("create", ScriptedOperation::Create),
+    ("update", ScriptedOperation::Update),
+    ("delete", ScriptedOperation::Delete),
+    ("rollback", ScriptedOperation::Rollback),
+];
 
-#[derive(Debug, Clone)]
-struct Rule {
+/// Which resources meet with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceRule {
     stack: String,
     logical_id: String,
-    script: ResourceScript,
+    /// Nothing: every operation.
+    operation: Option<ScriptedOperation>,
+    delay: Duration,
+    failure: Option<String>,
+    /// Nothing: every time.
+    times: Option<u64>,
+}
+
+impl ResourceRule {
+    fn of(stack: &str, logical_id: &str, script: ResourceScript) -> Self {
+        let (operation, delay, failure) = match script {
+            ResourceScript::Fail { reason, on } => (Some(on), Duration::ZERO, Some(reason)),
+            ResourceScript::Delay(delay) => (None, delay, None),
+        };
+        Self {
+            stack: stack.to_owned(),
+            logical_id: logical_id.to_owned(),
+            operation,
+            delay,
+            failure,
+            times: None,
+        }
+    }
+
+    /// Reads `{"stack","resource","operation","fail","delay_ms","times"}`, where `operation` is `create`, `update`,
+    /// `delete` or `rollback`.
+    pub(crate) fn from_json(value: &Value) -> Result<Self, NotARule> {
+        const KEYS: [&str; 6] = [
+            "stack",
+            "resource",
+            "operation",
+            "fail",
+            "delay_ms",
+            "times",
+        ];
+        let members = Members::of("a resource rule", value, &KEYS)?;
+        let pattern = |key| {
+            members
+                .text(key)?
+                .filter(|pattern| !pattern.is_empty())
+                .ok_or_else(|| {
+                    NotARule(format!(
+                        "a resource rule needs `{key}`: a name, in which `*` stands for any text"
+                    ))
+                })
+        };
+        let (stack, logical_id) = (pattern("stack")?, pattern("resource")?);
+        let operation = members
+            .text("operation")?
+            .map(|name| {
+                OPERATIONS
+                    .into_iter()
+                    .find_map(|(known, operation)| (known == name).then_some(operation))
+                    .ok_or_else(|| {
+                        let known = OPERATIONS.map(|(known, _)| known).join(", ");
+                        NotARule(format!("the operation `{name}` is none of {known}"))
+                    })
+            })
+            .transpose()?;
+        let failure = members.text("fail")?;
+        let delay = members.whole("delay_ms")?;
+        if failure.is_none() && delay.is_none() {
+            return Err(NotARule(
+                "a resource rule needs `fail` with the reason, or `delay_ms`, or both".into(),
+            ));
+        }
+        // Without this, what fails to be created would fail to be rolled back as well.
+        if failure.is_some() && operation.is_none() {
+            return Err(NotARule(
+                "a `fail` needs the `operation` that fails: create, update, delete or rollback"
+                    .into(),
+            ));
+        }
+        let times = members.whole("times")?;
+        if times == Some(0) {
+            return Err(NotARule(
+                "`times` is 0, so the rule would do nothing".into(),
+            ));
+        }
+        Ok(Self {
+            stack,
+            logical_id,
+            operation,
+            delay: Duration::from_millis(delay.unwrap_or(0)),
+            failure,
+            times,
+        })
+    }
+
+    fn matches(&self, stack: &str, logical_id: &str, operation: ScriptedOperation) -> bool {
+        self.operation.is_none_or(|own| own == operation)
+            && matches(&self.stack, stack)
+            && matches(&self.logical_id, logical_id)
+    }
+}
+
+/// The rules in force.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts {
+    rules: Mutex<Vec<Armed>>,
+}
+
+/// A rule and how often it was followed.
+#[derive(Debug)]
+struct Armed {
+    rule: ResourceRule,
+    hits: u64,
 }
 
 /// What the rules come to for one operation.
@@ -65,21 +177,17 @@ pub(crate) struct Directions {
 }
 
 impl Scripts {
-    fn add(&self, stack: &str, logical_id: &str, script: ResourceScript) {
-        self.with(|rules| {
-            rules.push(Rule {
-                stack: stack.to_owned(),
-                logical_id: logical_id.to_owned(),
-                script,
-            });
-        });
+    /// Puts a rule in force.
+    pub(crate) fn add(&self, rule: ResourceRule) {
+        self.with(|rules| rules.push(Armed { rule, hits: 0 }));
     }
 
-    fn clear(&self) {
+    /// Forgets every rule.
+    pub(crate) fn clear(&self) {
         self.with(Vec::clear);
     }
 
-    /// What is scripted for this operation on this resource.
+    /// What is scripted for this operation on this resource. Delays add up; the first rule that fails it has the word.
     pub(crate) fn directions(
         &self,
         stack: &str,
@@ -88,23 +196,57 @@ impl Scripts {
     ) -> Directions {
         let mut directions = Directions::default();
         self.with(|rules| {
-            for rule in rules
-                .iter()
-                .filter(|rule| matches(&rule.stack, stack) && matches(&rule.logical_id, logical_id))
-            {
-                match &rule.script {
-                    ResourceScript::Fail { reason, on } if *on == operation => {
-                        directions.failure.get_or_insert_with(|| reason.clone());
-                    }
-                    ResourceScript::Fail { .. } => {}
-                    ResourceScript::Delay(delay) => directions.delay += *delay,
+            for armed in rules.iter_mut().filter(|armed| {
+                armed.rule.matches(stack, logical_id, operation)
+                    && armed.rule.times.is_none_or(|times| armed.hits < times)
+            }) {
+                armed.hits += 1;
+                directions.delay += armed.rule.delay;
+                if directions.failure.is_none() {
+                    directions.failure.clone_from(&armed.rule.failure);
                 }
             }
         });
         directions
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<Rule>) -> T) -> T {
+    /// Each rule with the number of operations that it was followed in.
+    pub(crate) fn report(&self) -> Value {
+        self.with(|rules| {
+            rules
+                .iter()
+                .map(|armed| {
+                    let operation = OPERATIONS.into_iter().find_map(|(name, operation)| {
+                        (Some(operation) == armed.rule.operation).then_some(name)
+                    });
+                    json!({
+                        "stack": armed.rule.stack,
+                        "resource": armed.rule.logical_id,
+                        "operation": operation,
+                        "hits": armed.hits,
+                    })
+                })
+                .collect()
+        })
+    }
+
+    /// The rules that were followed in no operation, in words.
+    pub(crate) fn unmet(&self) -> Vec<String> {
+        self.with(|rules| {
+            rules
+                .iter()
+                .filter(|armed| armed.hits == 0)
+                .map(|armed| {
+                    let ResourceRule {
+                        stack, logical_id, ..
+                    } = &armed.rule;
+                    format!("resource `{logical_id}` of stack `{stack}`")
+                })
+                .collect()
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Vec<Armed>) -> T) -> T {
         act(&mut self.rules.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -112,7 +254,8 @@ impl Scripts {
 impl World {
     /// Scripts what becomes of a stack's resource. `stack` and `logical_id` may hold `*` for any text.
     pub fn script_resource(&self, stack: &str, logical_id: &str, script: ResourceScript) {
-        self.cloudformation.scripts.add(stack, logical_id, script);
+        let rule = ResourceRule::of(stack, logical_id, script);
+        self.cloudformation.scripts.add(rule);
     }
 
     /// Forgets every script: what was scripted to fail succeeds from now on.
@@ -159,12 +302,13 @@ mod tests {
     #[test]
     fn rules_add_up_and_are_cleared() {
         let scripts = Scripts::default();
+        let add = |stack, id, script| scripts.add(ResourceRule::of(stack, id, script));
         let fail = |on| ResourceScript::Fail {
             reason: "no".into(),
             on,
         };
-        scripts.add("app*", "Fn", fail(ScriptedOperation::Update));
-        scripts.add("*", "*", ResourceScript::Delay(Duration::from_secs(1)));
+        add("app*", "Fn", fail(ScriptedOperation::Update));
+        add("*", "*", ResourceScript::Delay(Duration::from_secs(1)));
         let update = scripts.directions("app-1", "Fn", ScriptedOperation::Update);
         assert_eq!(update.failure.as_deref(), Some("no"));
         assert_eq!(update.delay, Duration::from_secs(1));
@@ -175,5 +319,71 @@ mod tests {
             scripts.directions("app-1", "Fn", ScriptedOperation::Update),
             Directions::default()
         );
+    }
+
+    #[test]
+    fn a_rule_is_followed_as_often_as_it_says() {
+        let scripts = Scripts::default();
+        let rule = json!({
+            "stack": "app", "resource": "*", "operation": "update", "fail": "no", "delay_ms": 7, "times": 2,
+        });
+        scripts.add(ResourceRule::from_json(&rule).expect("a rule"));
+        let mut failed = Vec::new();
+        for operation in [
+            ScriptedOperation::Create,
+            ScriptedOperation::Update,
+            ScriptedOperation::Rollback,
+            ScriptedOperation::Update,
+            ScriptedOperation::Update,
+        ] {
+            let directions = scripts.directions("app", "Fn", operation);
+            assert_eq!(directions.failure.is_some(), !directions.delay.is_zero());
+            failed.push(directions.failure.is_some());
+        }
+        assert_eq!(failed, [false, true, false, true, false]);
+        assert_eq!(
+            scripts.report(),
+            json!([{"stack": "app", "resource": "*", "operation": "update", "hits": 2}])
+        );
+    }
+
+    #[test]
+    fn rules_are_read_from_json_or_refused_in_words() {
+        for (given, expected) in [
+            (json!([]), "a resource rule is a JSON object"),
+            (json!({"stack": "app", "fail": "no"}), "needs `resource`"),
+            (json!({"stack": "", "resource": "Fn"}), "needs `stack`"),
+            (
+                json!({"stack": "app", "resource": "Fn"}),
+                "needs `fail` with the reason, or `delay_ms`",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "fail": "no"}),
+                "needs the `operation` that fails",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "fail": "no", "operation": "destroy"}),
+                "`destroy` is none of create, update, delete, rollback",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "delay": 3}),
+                "no `delay`: it has stack, resource",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "delay_ms": "3s"}),
+                "`delay_ms` is a whole number",
+            ),
+            (
+                json!({"stack": "app", "resource": ["Fn"], "delay_ms": 3}),
+                "`resource` is a text",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "delay_ms": 3, "times": 0}),
+                "`times` is 0",
+            ),
+        ] {
+            let error = ResourceRule::from_json(&given).expect_err("refused");
+            assert!(error.to_string().contains(expected), "{given}: {error}");
+        }
     }
 }

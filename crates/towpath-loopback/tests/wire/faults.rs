@@ -126,3 +126,54 @@ async fn rules_are_set_over_the_wire() {
     assert_eq!(wrong.status, 400, "{wrong:?}");
     world.loopback.shutdown().await;
 }
+
+#[tokio::test]
+async fn resources_fail_as_often_as_was_set_over_the_wire() {
+    let world = World::start().await;
+    let root = world.root();
+    let rule =
+        r#"{"stack":"app*","resource":"Topic","operation":"create","fail":"not today","times":1}"#;
+    let set = world.control("POST", "/_towpath/resources", rule).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    let template = r#"{"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}"#;
+    for (stack, expected) in [("app-1", "ROLLBACK_COMPLETE"), ("app-2", "CREATE_COMPLETE")] {
+        let create = form(&[
+            ("Action", "CreateStack"),
+            ("StackName", stack),
+            ("TemplateBody", template),
+        ]);
+        let created = world.query("cloudformation", &create, &root).await;
+        assert_eq!(created.status, 200, "{created:?}");
+        let describe = form(&[("Action", "DescribeStacks"), ("StackName", stack)]);
+        let told = loop {
+            let told = world.query("cloudformation", &describe, &root).await;
+            if !told.body.contains("_IN_PROGRESS<") {
+                break told.body;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let status = format!("<StackStatus>{expected}<");
+        assert!(told.contains(&status), "{told}");
+    }
+    let events = form(&[("Action", "DescribeStackEvents"), ("StackName", "app-1")]);
+    let events = world.query("cloudformation", &events, &root).await;
+    assert!(
+        events.body.contains("<ResourceStatusReason>not today<"),
+        "{events:?}"
+    );
+    let report = world.control("GET", "/_towpath/resources", "").await;
+    assert!(report.body.contains(r#""hits":1"#), "{report:?}");
+    let cleared = world.control("DELETE", "/_towpath/resources", "").await;
+    assert_eq!(cleared.status, 200);
+    let report = world.control("GET", "/_towpath/resources", "").await;
+    assert_eq!(report.body, "[]");
+    for (wrong, words) in [
+        (r#"{"stack":"app"}"#, "needs `resource`"),
+        ("{", "the body is not JSON"),
+    ] {
+        let refused = world.control("POST", "/_towpath/resources", wrong).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.body.contains(words), "{refused:?}");
+    }
+    world.loopback.shutdown().await;
+}
