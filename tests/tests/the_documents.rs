@@ -69,7 +69,7 @@ const FUNCTIONS: [Function; 5] = [
         name: "approve",
         resource: "ApproveFunction",
         reads: reads::<approve::Parameters>,
-        rest: &[""],
+        rest: &["", "plan=Plan"],
     },
 ];
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use towpath_alarms::Alarm;
-use towpath_job::{Failure, VariablesError, duration};
+use towpath_job::{Failure, FailureType, JobError, VariablesError, duration};
+use towpath_stack::gate::Loss;
 
 /// How many alarms are told of one by one.
 const TOLD: usize = 10;
@@ -32,6 +33,33 @@ pub enum ApproveError {
         /// The time of the whole action.
         timeout: Duration,
     },
+    /// The job does not have what the parameters name, or its token is not ours.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The plan could not be had.
+    #[error("{failed}")]
+    NoPlan {
+        /// The artifact that should hold it.
+        artifact: String,
+        /// Why; part of the text already.
+        failed: Box<JobError>,
+    },
+    /// What the artifact holds is no plan.
+    #[error("`plan.json` of artifact `{artifact}` is not a plan: {reason}")]
+    NotAPlan {
+        /// The artifact.
+        artifact: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The plan would lose data, and that was not allowed.
+    #[error("the plan for stack `{stack}` would lose data: {}", all(.losses))]
+    WouldLose {
+        /// The stack.
+        stack: String,
+        /// What would go.
+        losses: Vec<Loss>,
+    },
     /// The verdict could not be made a variable.
     #[error(transparent)]
     Variables(#[from] VariablesError),
@@ -40,6 +68,11 @@ pub enum ApproveError {
 fn quoted(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+fn all(losses: &[Loss]) -> String {
+    let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
+    all.join("; ")
 }
 
 fn in_alarm(alarms: &[Alarm]) -> String {
@@ -67,13 +100,34 @@ impl From<ApproveError> for Failure {
             ApproveError::InAlarm(_) => Self::job(message)
                 .with_hint("retry the stage when the alarm is over, or release a fix"),
             ApproveError::Describe(failure) => match failure.kind {
-                towpath_job::FailureType::PermissionError => failure.with_hint(
+                FailureType::PermissionError => failure.with_hint(
                     "allow cloudwatch:DescribeAlarms on resource \"*\" in the role of the approve function",
                 ),
                 _ => failure,
             },
             ApproveError::BakeTooLong { .. } => Self::configuration(message)
                 .with_hint("give a shorter `bake=` or a longer `timeout=`, up to 24h"),
+            ApproveError::Job(error) => error.into(),
+            ApproveError::NoPlan { artifact, failed } => {
+                let failure = Failure::from(*failed);
+                match failure.kind {
+                    FailureType::ConfigurationError | FailureType::JobFailed => failure.with_hint(format!(
+                        "let `plan=` name the output artifact of a deploy-stack action with action=plan; `{artifact}` has no plan.json"
+                    )),
+                    _ => failure,
+                }
+            }
+            ApproveError::NotAPlan { .. } => Self::configuration(message).with_hint(
+                "let `plan=` name the output artifact of a deploy-stack action with action=plan, of the same version of Towpath",
+            ),
+            ApproveError::WouldLose { losses, .. } => {
+                let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
+                Self::configuration(message).with_hint(format!(
+                    "keep what is there by DeletionPolicy and UpdateReplacePolicy in the template; or, if it may go, allow that \
+                     in the UserParameters of this action: allow-loss={}, or replace=allow for all",
+                    names.join(",")
+                ))
+            }
             ApproveError::Variables(_) => Self::job(message),
         }
     }
@@ -81,8 +135,6 @@ impl From<ApproveError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use towpath_job::FailureType;
-
     use super::*;
     use towpath_alarms::State;
 

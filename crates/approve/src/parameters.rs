@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use towpath_job::{Artifact, FromQuery, ParameterError, Query};
+use towpath_stack::gate::Policy;
 
 /// The parameters, beside those that every action takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub struct Parameters {
     /// `bake`: how long the alarms are watched, from the action's first step. Nothing by default:
     /// one look decides.
     pub bake: Duration,
+    /// `plan`: the input artifact with the plan that is to be approved.
+    pub plan: Option<String>,
+    /// `replace=allow|deny` and `allow-loss=`: what of the stack's data that plan may lose.
+    pub loss: Policy,
 }
 
 impl FromQuery for Parameters {
@@ -25,13 +30,35 @@ impl FromQuery for Parameters {
             }
         }
         let bake = query.take_duration("bake")?.unwrap_or_default();
+        let plan = query.take_filled("plan");
+        let everything = query.take_choice("replace", &[("deny", false), ("allow", true)])?;
+        let named = query.take_list("allow-loss");
+        for (given, key) in [
+            (everything.is_some(), "replace"),
+            (!named.is_empty(), "allow-loss"),
+        ] {
+            if given && plan.is_none() {
+                return Err(ParameterError::Conflict(format!(
+                    "parameter `{key}` says what a plan may lose, and means nothing without `plan`"
+                )));
+            }
+        }
         if let Some(output) = outputs.first() {
             return Err(ParameterError::Conflict(format!(
                 "approve publishes nothing, but the action declares output artifact `{}`",
                 output.name
             )));
         }
-        Ok(Self { alarms, bake })
+        Ok(Self {
+            alarms,
+            bake,
+            plan,
+            loss: Policy {
+                everything: everything.unwrap_or(false),
+                named: named.into_iter().collect(),
+                ..Policy::default()
+            },
+        })
     }
 }
 
@@ -79,6 +106,13 @@ mod tests {
         };
         for (given, outputs, expected) in [
             ("alarm=x", &[][..], "unknown parameter `alarm`"),
+            (
+                "allow-loss=Orders",
+                &[],
+                "parameter `allow-loss` says what a plan may lose, and means nothing without `plan`",
+            ),
+            ("replace=deny", &[], "parameter `replace` says what"),
+            ("plan=P&replace=yes", &[], "parameter `replace` is `yes`"),
             (
                 "bake=10",
                 &[],

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::STACK_TYPE;
 use crate::plan::{Action, Plan, Planned, Recreates};
@@ -74,7 +74,7 @@ pub struct Policy {
 }
 
 /// A resource that holds data and would go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Its name in the template, with the nested stacks that it is in: `Nested.Table`.
     pub resource: String,
@@ -86,7 +86,7 @@ pub struct Loss {
     /// How it goes.
     pub action: Action,
     /// What replaces it, in words: `TableName: a -> b`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
 }
 

@@ -6,14 +6,16 @@
 use aws_sdk_cloudformation::types::{
     Replacement, RequiresRecreation, ResourceChange, ResourceChangeDetail,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 mod read;
 mod render;
+mod review;
 mod secrets;
 
 pub use read::read;
 pub use render::Document;
+pub use review::{NotAPlan, Published};
 use secrets::Hidden;
 
 /// What stands for a value that nobody may see.
@@ -23,20 +25,20 @@ const HIDDEN: &str = "****";
 const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// All that a change set changes. Of a stack that changes in its outputs or settings alone, nothing is listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Each resource, the stack's own before those of nested stacks.
     pub changes: Vec<Planned>,
     /// What of it is not shown, in words.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<String>,
 }
 
 /// What becomes of one resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
     /// The logical ids of the nested stacks that lead to it, the outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<String>,
     /// Its name in the template.
     pub logical_id: String,
@@ -52,12 +54,12 @@ pub struct Planned {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// The properties and attributes that change it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<Cause>,
 }
 
 /// What is done with a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// It goes.
@@ -77,7 +79,7 @@ pub enum Action {
 }
 
 /// Why a resource changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// The property, such as `Code.S3Key`, or the attribute, such as `Tags`.
     pub what: String,
@@ -97,7 +99,7 @@ pub struct Cause {
 }
 
 /// Whether a change makes a new resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recreates {
     /// It does not.

@@ -8,7 +8,7 @@ use super::{Action, Cause, Counts, Plan, Planned, Recreates};
 use crate::gate::Loss;
 
 /// The schema of the JSON document.
-const SCHEMA: &str = "towpath.plan/1";
+pub(super) const SCHEMA: &str = "towpath.plan/1";
 
 /// How many characters of a value are shown to people.
 const VALUE: usize = 60;
