@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use towpath_job::parameters::{ParameterError, Query};
 use towpath_job::{Job, Outcome, Progress, Variables};
 use towpath_stack::step::{self, Goal, Kind, Preparation};
-use towpath_stack::{Observed, Stack, StackError, describe, resources};
+use towpath_stack::{Observed, STACK_TYPE, Stack, describe, resources};
 
 pub use error::SiteError;
 use objects::{Bucket, Counts, Put};
@@ -164,7 +164,10 @@ async fn advance(
     }
 }
 
-/// The bucket that an output names: one of this stack, and no other.
+/// How deep nested stacks are followed to their buckets.
+const DEPTH: usize = 5;
+
+/// The bucket that an output names: one of this stack or of its nested stacks, and no other.
 async fn bucket(client: &Client, stack: &Stack, output: &str) -> Result<String, DeployError> {
     let Some(bucket) = stack.outputs.get(output) else {
         return Err(SiteError::NoOutput {
@@ -174,24 +177,31 @@ async fn bucket(client: &Client, stack: &Stack, output: &str) -> Result<String, 
         }
         .into());
     };
-    let all = resources::list(client, &stack.arn)
-        .await
-        .map_err(|error: StackError| DeployError::Stack(error))?;
-    let own = all.iter().any(|resource| {
-        resource.resource_type == "AWS::S3::Bucket"
-            && resource.exists()
-            && resource.physical_id.as_ref() == Some(bucket)
-    });
-    if own {
-        Ok(bucket.clone())
-    } else {
-        Err(SiteError::ForeignBucket {
-            stack: stack.name.clone(),
-            output: output.to_owned(),
-            bucket: bucket.clone(),
+    let mut level = vec![stack.arn.clone()];
+    for _ in 0..=DEPTH {
+        let mut below = Vec::new();
+        for stack in level {
+            for resource in resources::list(client, &stack).await? {
+                if !resource.exists() {
+                    continue;
+                }
+                match resource.resource_type.as_str() {
+                    "AWS::S3::Bucket" if resource.physical_id.as_ref() == Some(bucket) => {
+                        return Ok(bucket.clone());
+                    }
+                    STACK_TYPE => below.extend(resource.physical_id),
+                    _ => {}
+                }
+            }
         }
-        .into())
+        level = below;
     }
+    Err(SiteError::ForeignBucket {
+        stack: stack.name.clone(),
+        output: output.to_owned(),
+        bucket: bucket.clone(),
+    }
+    .into())
 }
 
 fn done(job: &Job<Parameters>, counts: &Counts) -> Result<Outcome, DeployError> {

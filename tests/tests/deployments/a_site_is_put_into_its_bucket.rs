@@ -200,3 +200,62 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_put() {
     absent.failed("ConfigurationError", &["`nowhere` does not exist"]);
     assert_eq!(keys(&world).await, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bucket_may_be_one_of_a_nested_stack() {
+    let world = world().await;
+    let inner = "Resources:
+  Site: {Type: AWS::S3::Bucket, Properties: {BucketName: app-nested}}
+Outputs:
+  Bucket: {Value: !Ref Site}
+";
+    let middle = "Resources:
+  Inner:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://packages.s3.us-east-1.amazonaws.com/inner.yaml'}
+Outputs:
+  Bucket: {Value: !GetAtt Inner.Outputs.Bucket}
+";
+    for (key, text) in [("inner.yaml", inner), ("middle.yaml", middle)] {
+        let put = world.s3.put_object().bucket("packages").key(key);
+        put.body(text.as_bytes().to_vec().into())
+            .send()
+            .await
+            .expect("an object");
+    }
+    let outer = format!(
+        "{}\n  Inner: {{Value: !GetAtt Web.Outputs.Bucket}}\n",
+        TEMPLATE.trim_end().replace(
+            "Outputs:",
+            "  Web:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://packages.s3.us-east-1.amazonaws.com/middle.yaml'}
+Outputs:"
+        )
+    );
+    let tree = Tree::new()
+        .file("t.yaml", outer)
+        .file("dist/index.html", "<html>");
+    let deploy = format!("stack=app&template=Source::t.yaml&{ROLE}");
+    world
+        .act(&tree, Action::of("deploy-stack", &deploy))
+        .await
+        .succeeded();
+    let done = put(&world, &tree, "bucket=Inner&site-config=ApiUrl").await;
+    assert_eq!(counts(done.succeeded()), ["2", "0", "0"]);
+    let page = world
+        .s3
+        .head_object()
+        .bucket("app-nested")
+        .key("index.html");
+    page.send().await.expect("the page");
+    assert_eq!(keys(&world).await, Vec::<String>::new(), "no other bucket");
+    let wrong = put(&world, &tree, "bucket=Elsewhere").await;
+    wrong.failed(
+        "ConfigurationError",
+        &[
+            "`artifacts`, which is no bucket of that stack or of one nested in it",
+            "Nested.Outputs.Bucket",
+        ],
+    );
+}

@@ -31,7 +31,9 @@ pub enum SiteError {
         known: Vec<String>,
     },
     /// The output names something else than a bucket of the stack.
-    #[error("output `{output}` of stack `{stack}` is `{bucket}`, which is no bucket of that stack")]
+    #[error(
+        "output `{output}` of stack `{stack}` is `{bucket}`, which is no bucket of that stack or of one nested in it"
+    )]
     ForeignBucket {
         /// The stack.
         stack: String,
@@ -76,9 +78,9 @@ impl From<SiteError> for Failure {
                 Failure::configuration(message).with_hint("deploy it before, with action=deploy")
             }
             SiteError::NoOutput { .. } => Failure::configuration(message)
-                .with_hint("declare it in the template's Outputs, with `!Ref` of the bucket"),
+                .with_hint("declare it in the template's Outputs and deploy that; of a nested stack the outputs are `!GetAtt Nested.Outputs.NAME`"),
             SiteError::ForeignBucket { .. } => Failure::configuration(message).with_hint(
-                "name an output whose value is `!Ref` of a bucket that the same template makes",
+                "name an output whose value is the name of a bucket that the stack makes: `!Ref Bucket`, or `!GetAtt Nested.Outputs.Bucket` for one of a nested stack",
             ),
             SiteError::TwoConfigs => {
                 Failure::configuration(message).with_hint("leave one of them out")
