@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::server::{Request, Response};
 use crate::{AwsError, Caller, World};
+use replies::Replies;
 use script::Scripts;
 use stack::Stack;
 
@@ -24,12 +26,14 @@ mod known;
 mod plan;
 mod policy;
 mod references;
+mod replies;
 mod resources;
 mod script;
 mod stack;
 mod status;
 mod wire;
 
+pub(crate) use replies::PATH as CUSTOM_RESOURCES;
 pub(crate) use wire::timestamp;
 
 #[cfg(test)]
@@ -43,6 +47,7 @@ pub(crate) struct CloudFormation {
     /// In the order of their creation; deleted ones stay, and answer by ARN only.
     stacks: Mutex<Vec<Stack>>,
     pub(crate) scripts: Scripts,
+    replies: Replies,
 }
 
 impl CloudFormation {
@@ -55,6 +60,11 @@ impl CloudFormation {
         input: Value,
     ) -> Result<Value, AwsError> {
         api::answer(world, caller, operation, &input).await
+    }
+
+    /// Takes the answer of a custom resource's provider.
+    pub(crate) fn answered(&self, request: &Request) -> Response {
+        self.replies.respond(request)
     }
 
     /// Acts on the stack with this id. The other stacks wait meanwhile, so the act is short.

@@ -14,6 +14,7 @@ use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::cloudformation::CUSTOM_RESOURCES;
 use crate::s3::{CutSlot, Question};
 use crate::{World, control, router};
 
@@ -108,6 +109,13 @@ async fn route(
     if path.starts_with("/_codebuild/") {
         let answer = match whole(request, LARGEST_CALL).await {
             Ok(request) => world.codebuild.credentials(world, &request),
+            Err(refusal) => refusal,
+        };
+        return Ok(stream(answer));
+    }
+    if path.starts_with(CUSTOM_RESOURCES) {
+        let answer = match whole(request, LARGEST_CALL).await {
+            Ok(request) => world.cloudformation.answered(&request),
             Err(refusal) => refusal,
         };
         return Ok(stream(answer));

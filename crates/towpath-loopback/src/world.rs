@@ -46,6 +46,8 @@ pub struct Settings {
     pub async_retry_delay: Duration,
     /// How long a minute of a build's time-out lasts, which is a whole number of them and five at least.
     pub build_minute: Duration,
+    /// How long a second of a custom resource's `ServiceTimeout` lasts.
+    pub custom_resource_second: Duration,
     /// Variables that every function's and build's process receives beside its own.
     pub function_environment: BTreeMap<String, String>,
 }
@@ -63,6 +65,7 @@ impl Settings {
             reply_timeout: Duration::from_mins(20),
             async_retry_delay: Duration::from_mins(1),
             build_minute: Duration::from_mins(1),
+            custom_resource_second: Duration::from_secs(1),
             function_environment: BTreeMap::new(),
         }
     }

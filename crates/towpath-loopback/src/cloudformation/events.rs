@@ -52,13 +52,7 @@ impl Event {
     ) -> Self {
         let properties = (status.operation != ResourceOperation::Delete
             && resource.properties.is_object())
-        .then(|| {
-            stack
-                .declared
-                .blueprint
-                .mask_value(resource.properties.clone())
-                .to_string()
-        });
+        .then(|| stack.mask(resource.properties.clone()).to_string());
         Self {
             id: format!(
                 "{}-{}-{}",

@@ -17,6 +17,7 @@ mod apigatewayv2;
 mod cloudwatch;
 mod codebuild;
 mod codepipeline;
+mod custom;
 mod iam;
 mod lambda;
 mod lambda_parts;
@@ -41,16 +42,19 @@ pub(crate) struct Made {
     pub(crate) reference: String,
     /// What `Fn::GetAtt` gives.
     pub(crate) attributes: Map<String, Value>,
+    /// The attributes are secret: a custom resource's answer may say so.
+    pub(crate) no_echo: bool,
 }
 
 impl Made {
     /// A resource whose `Ref` is its physical id.
-    fn new(physical_id: impl Into<String>) -> Self {
+    pub(crate) fn new(physical_id: impl Into<String>) -> Self {
         let physical_id = physical_id.into();
         Self {
             reference: physical_id.clone(),
             physical_id,
             attributes: Map::new(),
+            no_echo: false,
         }
     }
 
@@ -60,6 +64,7 @@ impl Made {
             physical_id: resource.physical_id.clone().unwrap_or_default(),
             reference: resource.reference.clone(),
             attributes: resource.attributes.clone(),
+            no_echo: resource.no_echo,
         }
     }
 
@@ -72,10 +77,22 @@ impl Made {
 
 /// Why a resource could not be made, changed or removed, as its status reason will say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Trouble(pub(crate) String);
+#[error("{reason}")]
+pub(crate) struct Trouble {
+    pub(crate) reason: String,
+    /// The physical id of what may exist all the same, and is to be removed.
+    pub(crate) left_behind: Option<String>,
+}
 
 impl Trouble {
+    /// In these words.
+    fn told(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            left_behind: None,
+        }
+    }
+
     /// A service answered with an error: told as CloudFormation's resource handlers tell it.
     fn from_service(service: &str, error: &AwsError) -> Self {
         let request = uuid::Uuid::new_v4();
@@ -95,7 +112,7 @@ impl Trouble {
 
     fn handler(message: &str, code: &str) -> Self {
         let request = uuid::Uuid::new_v4();
-        Self(format!(
+        Self::told(format!(
             "Resource handler returned message: \"{message}\" (RequestToken: {request}, HandlerErrorCode: {code})"
         ))
     }
@@ -203,15 +220,16 @@ pub(crate) fn nested_is_proposed(scene: &Scene) -> bool {
     nested::proposed(scene).is_some()
 }
 
-/// Makes a resource of a type.
+/// Makes a resource of a type. `stop` ends the wait for a custom resource's answer.
 pub(crate) async fn create(
     scene: &Scene,
     resource_type: &str,
     properties: &Value,
+    stop: &CancellationToken,
 ) -> Result<Made, Trouble> {
     let Some(known) = find(resource_type) else {
         scene.world.fidelity.refused(resource_type);
-        return Err(Trouble(refusal(resource_type)));
+        return Err(Trouble::told(refusal(resource_type)));
     };
     let made = match known.kind {
         Kind::LambdaFunction => lambda::create_function(scene, properties).await,
@@ -252,6 +270,7 @@ pub(crate) async fn create(
         }
         Kind::WaitConditionHandle => Ok(simulated::wait_condition_handle(scene)),
         Kind::NestedStack => nested::create(scene, properties).await,
+        Kind::Custom => custom::create(scene, resource_type, properties, stop).await,
         Kind::Simulated => Ok(simulated::create(scene, resource_type, properties)),
     }?;
     note(scene, known);
@@ -263,10 +282,11 @@ pub(crate) async fn update(
     scene: &Scene,
     resource: &Resource,
     properties: &Value,
+    stop: &CancellationToken,
 ) -> Result<Made, Trouble> {
     let Some(known) = find(&resource.resource_type) else {
         scene.world.fidelity.refused(&resource.resource_type);
-        return Err(Trouble(refusal(&resource.resource_type)));
+        return Err(Trouble::told(refusal(&resource.resource_type)));
     };
     let made = match known.kind {
         Kind::LambdaFunction => lambda::update_function(scene, resource, properties).await,
@@ -300,6 +320,7 @@ pub(crate) async fn update(
             apigatewayv2::update(scene, apigatewayv2::STAGE, resource, properties).await
         }
         Kind::NestedStack => nested::update(scene, resource, properties).await,
+        Kind::Custom => custom::update(scene, resource, properties, stop).await,
         // Whatever of these may change in place has no effect that anyone could see.
         Kind::LambdaVersion
         | Kind::LambdaPermission
@@ -375,6 +396,7 @@ pub(crate) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
             apigatewayv2::delete(scene, apigatewayv2::DEPLOYMENT, resource).await
         }
         Kind::NestedStack => nested::delete(scene, resource).await,
+        Kind::Custom => custom::delete(scene, resource).await,
         Kind::LambdaLayerVersion
         | Kind::TopicPolicy
         | Kind::RestAccount
@@ -397,13 +419,6 @@ fn note(scene: &Scene, known: &table::ResourceType) {
 
 /// Why a type that is not in the table fails.
 fn refusal(resource_type: &str) -> String {
-    if resource_type.starts_with("Custom::")
-        || resource_type == "AWS::CloudFormation::CustomResource"
-    {
-        return format!(
-            "The loopback does not serve custom resources ({resource_type}): nothing would answer their requests"
-        );
-    }
     format!(
         "Resource type {resource_type} is not served by the loopback. Deploy this template to AWS, or leave the resource out of local runs with a condition"
     )

@@ -40,8 +40,12 @@ pub(crate) struct Resource {
     pub(crate) reference: String,
     /// What `Fn::GetAtt` gives.
     pub(crate) attributes: Map<String, Value>,
+    /// The attributes are secret, and masked wherever the API would show them.
+    pub(crate) no_echo: bool,
     /// As they were evaluated when they last took effect.
     pub(crate) properties: Value,
+    /// Those of a change that did not come through, which a rollback starts from.
+    pub(crate) attempted: Option<Value>,
     pub(crate) metadata: Value,
     pub(crate) deletion_policy: Option<String>,
     pub(crate) update_replace_policy: Option<String>,
@@ -152,6 +156,24 @@ impl Stack {
         }
     }
 
+    /// A value in which nothing appears that must not be echoed: neither of a parameter nor of an attribute.
+    pub(crate) fn mask(&self, value: Value) -> Value {
+        self.mask_attributes(self.declared.blueprint.mask_value(value))
+    }
+
+    /// A value in which no attribute appears that must not be echoed.
+    pub(crate) fn mask_attributes(&self, value: Value) -> Value {
+        let secrets: Vec<&str> = self
+            .resources
+            .values()
+            .filter(|resource| resource.no_echo)
+            .flat_map(|resource| resource.attributes.values())
+            .filter_map(Value::as_str)
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        masked(value, &secrets)
+    }
+
     /// Starts an operation; a former one that is still running is told to stop, and is returned.
     pub(crate) fn begin(&mut self, token: Option<String>) -> (Operation, Option<Operation>) {
         self.serial += 1;
@@ -223,5 +245,24 @@ impl Stack {
     ) {
         let event = Event::of_resource(self, now, resource, status, reason);
         self.events.push(event);
+    }
+}
+
+fn masked(value: Value, secrets: &[&str]) -> Value {
+    match value {
+        Value::String(text) => Value::String(secrets.iter().fold(text, |text, secret| {
+            // Five asterisks, where a parameter has four.
+            text.replace(secret, "*****")
+        })),
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| masked(item, secrets))
+            .collect(),
+        Value::Object(object) => object
+            .into_iter()
+            .map(|(key, value)| (key, masked(value, secrets)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other,
     }
 }

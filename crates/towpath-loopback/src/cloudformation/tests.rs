@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{AwsError, Caller, Settings, World, input};
 
 mod change_sets;
+mod custom;
 mod deletes;
 mod histories;
 mod nested;
@@ -489,5 +490,5 @@ async fn a_nested_stack_that_fails_fails_its_parent_and_says_where() {
         )
     );
     let reasons = account.history(child).await;
-    assert!(reasons[1].contains("custom resources"), "{reasons:?}");
+    assert!(reasons[1].contains("ServiceToken"), "{reasons:?}");
 }

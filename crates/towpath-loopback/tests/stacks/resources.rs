@@ -275,3 +275,35 @@ Resources:
     }
     account.loopback.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_function_makes_a_custom_resource_and_answers_over_http() {
+    let account = Account::start().await;
+    let template = include_str!("../../../../tests/bench/src/deploy/slow.yaml");
+    let seconds = [("Seconds", "0")];
+    let stack = account
+        .deploy("slow", ChangeSetType::Create, template, &seconds)
+        .await;
+    let id = stack.stack_id().expect("an id");
+    let status = stack.stack_status().expect("a status").as_str().to_owned();
+    let reasons = account.reasons(id).await;
+    assert_eq!(status, "CREATE_COMPLETE", "{reasons:?}");
+    let client = account.cloudformation();
+    let waited = client
+        .describe_stack_resource()
+        .stack_name(id)
+        .logical_resource_id("Waited")
+        .send()
+        .await
+        .expect("described");
+    let detail = waited.stack_resource_detail().expect("a detail");
+    assert_eq!(detail.physical_resource_id(), Some("waited"));
+    let deleted = client.delete_stack().stack_name(id).send().await;
+    deleted.expect("deleted");
+    let stack = account.settled(id).await;
+    let status = stack.stack_status().expect("a status").as_str();
+    assert_eq!(status, "DELETE_COMPLETE");
+    // Nobody can answer for a resource without knowing its address.
+    let (status, _) = account.request("PUT", "/_custom/guess", "", b"{}").await;
+    assert_eq!(status, 403);
+}

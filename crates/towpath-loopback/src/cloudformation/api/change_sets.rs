@@ -368,7 +368,9 @@ pub(super) fn describe(world: &Arc<World>, request: &Value) -> Result<Value, Aws
             let changes: Vec<Value> = change_set
                 .changes
                 .iter()
-                .map(|change| blueprint.mask_value(change.describe(with_values)))
+                .map(|change| {
+                    stack.mask_attributes(blueprint.mask_value(change.describe(with_values)))
+                })
                 .collect();
             Some((change_set.describe(stack), changes))
         })

@@ -100,9 +100,20 @@ impl Run {
             .await?;
         let scene = self.scene(logical_id);
         let properties = values::resolve_dynamic(&self.world, properties.clone()).await?;
-        let made = resources::create(&scene, &planned.resource_type, &properties)
-            .await
-            .map_err(|trouble| trouble.0)?;
+        let made = match resources::create(&scene, &planned.resource_type, &properties, stop).await
+        {
+            Ok(made) => made,
+            Err(trouble) => {
+                if let Some(left) = trouble.left_behind {
+                    self.stack(|stack| {
+                        if let Some(record) = stack.resources.get_mut(logical_id) {
+                            take(record, Made::new(left));
+                        }
+                    });
+                }
+                return Err(trouble.reason);
+            }
+        };
         self.stack(|stack| {
             if let Some(record) = stack.resources.get_mut(logical_id) {
                 take(record, made.clone());
@@ -116,7 +127,7 @@ impl Run {
         );
         resources::settle(&scene, &planned.resource_type, made, stop)
             .await
-            .map_err(|trouble| trouble.0)
+            .map_err(|trouble| trouble.reason)
     }
 
     async fn change(&self, planned: &Planned, current: Resource, stop: &CancellationToken) -> bool {
@@ -162,8 +173,17 @@ impl Run {
         {
             return self.fail(logical_id, update, reason);
         }
+        self.stack(|stack| {
+            if let Some(record) = stack.resources.get_mut(logical_id) {
+                record.attempted = Some(properties.clone());
+            }
+        });
         match self.update_in_place(&current, &properties, stop).await {
             Ok(made) => {
+                // A custom resource's provider may replace it without having been asked to.
+                if current.physical_id.as_ref() != Some(&made.physical_id) {
+                    self.mark_for_removal(&current);
+                }
                 self.stack(|stack| {
                     if let Some(record) = stack.resources.get_mut(logical_id) {
                         describe(record, planned);
@@ -185,12 +205,12 @@ impl Run {
     ) -> Result<Made, String> {
         let scene = self.scene(&current.logical_id);
         let properties = values::resolve_dynamic(&self.world, properties.clone()).await?;
-        let made = resources::update(&scene, current, &properties)
+        let made = resources::update(&scene, current, &properties, stop)
             .await
-            .map_err(|trouble| trouble.0)?;
+            .map_err(|trouble| trouble.reason)?;
         resources::settle(&scene, &current.resource_type, made, stop)
             .await
-            .map_err(|trouble| trouble.0)
+            .map_err(|trouble| trouble.reason)
     }
 
     /// Makes a new physical resource under the old logical id; the old one goes when all is well.
@@ -215,17 +235,8 @@ impl Run {
             );
             return self.fail(logical_id, update, reason);
         }
+        self.mark_for_removal(&current);
         self.stack(|stack| {
-            let known = stack.baseline.as_ref().is_some_and(|baseline| {
-                baseline
-                    .resources
-                    .get(logical_id)
-                    .is_some_and(|resource| resource.physical_id == current.physical_id)
-            });
-            // A rollback finds what the baseline has; anything else must not be forgotten.
-            if !known {
-                stack.strays.push(current.clone());
-            }
             if let Some(record) = stack.resources.get_mut(logical_id) {
                 describe(record, planned);
                 record.resource_type.clone_from(&planned.resource_type);
@@ -257,6 +268,22 @@ impl Run {
                 self.fail(logical_id, update, reason)
             }
         }
+    }
+
+    /// Sees to it that a physical resource whose place is taken will be removed.
+    fn mark_for_removal(&self, replaced: &Resource) {
+        self.stack(|stack| {
+            let known = stack.baseline.as_ref().is_some_and(|baseline| {
+                baseline
+                    .resources
+                    .get(&replaced.logical_id)
+                    .is_some_and(|resource| resource.physical_id == replaced.physical_id)
+            });
+            // A rollback finds what the baseline has; anything else must not be forgotten.
+            if !known {
+                stack.strays.push(replaced.clone());
+            }
+        });
     }
 
     /// Whether the stack's policy holds this back; a rollback is never asked.
@@ -297,12 +324,15 @@ impl Run {
         let current = self
             .stack(|stack| stack.resources.get(logical_id).cloned())
             .flatten();
-        let Some(current) = current else {
+        let Some(mut current) = current else {
             self.stack(|stack| {
                 stack.resources.insert(logical_id.clone(), former.clone());
             });
             return true;
         };
+        if let Some(attempted) = current.attempted.take() {
+            current.properties = attempted;
+        }
         if current.physical_id != former.physical_id {
             // The old physical resource was never touched.
             self.stack(|stack| {
@@ -335,6 +365,9 @@ impl Run {
                 self.stack(|stack| {
                     let mut restored = former.clone();
                     take(&mut restored, made);
+                    if restored.physical_id != former.physical_id {
+                        stack.strays.push(former.clone());
+                    }
                     stack.resources.insert(logical_id.clone(), restored);
                 });
                 self.complete(logical_id, update, &stop).await
@@ -375,7 +408,7 @@ impl Run {
             Err(reason) => Err(reason),
             Ok(()) => resources::delete(&self.scene(&resource.logical_id), resource)
                 .await
-                .map_err(|trouble| trouble.0),
+                .map_err(|trouble| trouble.reason),
         };
         match outcome {
             Ok(()) => {
@@ -494,7 +527,9 @@ fn record(planned: &Planned, operation: ResourceOperation) -> Resource {
         physical_id: None,
         reference: String::new(),
         attributes: Map::new(),
+        no_echo: false,
         properties: Value::Null,
+        attempted: None,
         metadata: planned.metadata.clone(),
         deletion_policy: planned.deletion_policy.clone(),
         update_replace_policy: planned.update_replace_policy.clone(),
@@ -519,6 +554,8 @@ fn take(record: &mut Resource, made: Made) {
     record.physical_id = Some(made.physical_id);
     record.reference = made.reference;
     record.attributes = made.attributes;
+    record.no_echo = made.no_echo;
+    record.attempted = None;
 }
 
 /// The operator's own name of a resource, where the new resource would have to bear it too.

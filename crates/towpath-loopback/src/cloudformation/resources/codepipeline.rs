@@ -176,7 +176,7 @@ fn refuse_unknown(properties: &Value) -> Result<(), Trouble> {
                 format!(" in {}", path.join("."))
             };
             let near = did_you_mean(unknown, known.iter().copied());
-            return Err(Trouble(format!(
+            return Err(Trouble::told(format!(
                 "Encountered unsupported property {unknown}{path}{near}"
             )));
         }
@@ -375,7 +375,7 @@ mod tests {
             let mut properties = whole.clone();
             properties.pointer_mut(place).unwrap()[unknown] = json!(1);
             assert_eq!(
-                refuse_unknown(&properties).map_err(|trouble| trouble.0),
+                refuse_unknown(&properties).map_err(|trouble| trouble.reason),
                 Err(format!("Encountered unsupported property {expected}")),
                 "{place}/{unknown}"
             );

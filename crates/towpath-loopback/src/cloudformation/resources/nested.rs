@@ -107,16 +107,18 @@ pub(super) async fn settle(
                 .collect();
             (stack.status, first_failure(stack), outputs)
         })
-        .ok_or_else(|| Trouble(format!("Embedded stack {id} does not exist")))?;
+        .ok_or_else(|| Trouble::told(format!("Embedded stack {id} does not exist")))?;
     match status {
         StackStatus::CreateComplete | StackStatus::UpdateComplete => Ok(Made {
             attributes: outputs,
             ..made
         }),
-        StackStatus::UpdateRollbackComplete | StackStatus::UpdateRollbackFailed => Err(Trouble(
-            format!("Embedded stack {id} was not successfully updated: {reason}"),
-        )),
-        _ => Err(Trouble(format!(
+        StackStatus::UpdateRollbackComplete | StackStatus::UpdateRollbackFailed => {
+            Err(Trouble::told(format!(
+                "Embedded stack {id} was not successfully updated: {reason}"
+            )))
+        }
+        _ => Err(Trouble::told(format!(
             "Embedded stack {id} was not successfully created: {reason}"
         ))),
     }
@@ -160,7 +162,7 @@ pub(super) async fn delete(scene: &Scene, resource: &Resource) -> Result<(), Tro
         .flatten();
     match failed {
         None => Ok(()),
-        Some(reason) => Err(Trouble(format!(
+        Some(reason) => Err(Trouble::told(format!(
             "Embedded stack {id} was not successfully deleted: {reason}"
         ))),
     }

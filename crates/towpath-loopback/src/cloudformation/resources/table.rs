@@ -45,6 +45,7 @@ pub(super) enum Kind {
     HttpDeployment,
     WaitConditionHandle,
     NestedStack,
+    Custom,
     Simulated,
 }
 
@@ -61,6 +62,9 @@ const fn of(
         name_property,
     }
 }
+
+/// The one type behind all of a template's own, `Custom::*`.
+const CUSTOM: &str = "AWS::CloudFormation::CustomResource";
 
 /// Every type that is served. What replaces a resource is as the CloudFormation resource reference says.
 static TYPES: &[ResourceType] = &[
@@ -254,6 +258,8 @@ static TYPES: &[ResourceType] = &[
         &[],
     ),
     of("AWS::CloudFormation::Stack", Kind::NestedStack, None, &[]),
+    // What replaces a custom resource, only its provider knows.
+    of(CUSTOM, Kind::Custom, None, &[]),
     of(
         "AWS::KMS::Key",
         Kind::Simulated,
@@ -339,6 +345,11 @@ static TYPES: &[ResourceType] = &[
 
 /// The type of that name, if it is served.
 pub(crate) fn find(name: &str) -> Option<&'static ResourceType> {
+    let name = if name.starts_with("Custom::") {
+        CUSTOM
+    } else {
+        name
+    };
     TYPES.iter().find(|known| known.name == name)
 }
 

@@ -132,8 +132,8 @@ async fn one(
     } else {
         "CREATE"
     };
-    let mut request =
-        resources::nested_request(&scene, properties, existing).map_err(|trouble| trouble.0)?;
+    let mut request = resources::nested_request(&scene, properties, existing)
+        .map_err(|trouble| trouble.reason)?;
     request["ChangeSetName"] = json!(nested_name(&name, logical_id));
     request["ChangeSetType"] = json!(kind);
     request["IncludeNestedStacks"] = json!(true);
