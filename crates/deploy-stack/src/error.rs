@@ -465,12 +465,26 @@ impl From<DeployError> for Failure {
 
 fn stack_failure(error: &StackError, message: String) -> Failure {
     let failure = Failure::new(kind_of(error.fault()), message);
+    if let StackError::Foreign { owner, .. } = error {
+        return failure.with_hint(format!(
+            "say stack={owner}, or take change-set= from the plan of the stack that is meant"
+        ));
+    }
+    // The only object that a call of ours names is the template.
+    if error.message().starts_with("S3 error:") {
+        return failure.with_hint(
+            "see that template= names an object that is there, in the stack's Region, and let the role of the deploy-stack function read it (s3:GetObject)",
+        );
+    }
     match (error.code(), error.fault()) {
         (Some("InsufficientCapabilitiesException"), _) => failure.with_hint(
             "add what it asks for to capabilities= in UserParameters, for example capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND",
         ),
         (_, Fault::Denied) => failure.with_hint("allow the call in the role of the deploy-stack function"),
         (_, Fault::Throttled | Fault::Unavailable) => failure.with_hint("retry the stage"),
-        (_, Fault::Refused) => failure,
+        (_, Fault::Refused) => match cause::advise(error.message()).hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        },
     }
 }

@@ -111,10 +111,17 @@ pub(crate) async fn configured(job: &Job<Parameters>) -> Result<Configuration, D
 }
 
 fn configuration(path: &ArtifactPath, text: &str) -> Result<Configuration, DeployError> {
-    serde_json::from_str(text).map_err(|source| DeployError::Configuration {
+    let refused = |reason| DeployError::Configuration {
         path: path.to_string(),
-        reason: source.to_string(),
-    })
+        reason,
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+    // The AWS CLI's form, a list of keys and values, would be read as members by their places.
+    if !value.is_object() {
+        return Err(refused("it is not a JSON object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| refused(error.to_string()))
 }
 
 /// CloudFormation takes every parameter as text; a file may hold numbers and flags.
@@ -184,6 +191,10 @@ mod tests {
         assert_eq!(scalar(read.parameters["Stage"].clone()), "qa");
         for (text, words) in [
             ("{", "EOF"),
+            (
+                r#"[{"ParameterKey": "Stage", "ParameterValue": "qa"}]"#,
+                "it is not a JSON object",
+            ),
             (r#"{"parameters": {}}"#, "unknown field `parameters`"),
             (r#"{"StackPolicy": "{}"}"#, "expected a map"),
         ] {

@@ -32,6 +32,16 @@ pub enum StackError {
         /// What kind of trouble it is.
         fault: Fault,
     },
+    /// A change set that was named for one stack is another's.
+    #[error("the change set is one of stack `{owner}`, and not of stack `{stack}`: {change_set}")]
+    Foreign {
+        /// The change set, by ARN.
+        change_set: String,
+        /// The stack that it was named for.
+        stack: String,
+        /// The stack that it belongs to.
+        owner: String,
+    },
     /// The service answered with something that this version cannot read.
     #[error("failed to understand stack `{stack}`: {what}")]
     Unreadable {
@@ -69,7 +79,7 @@ impl StackError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Call { fault, .. } => *fault,
-            Self::Unreadable { .. } => Fault::Refused,
+            Self::Foreign { .. } | Self::Unreadable { .. } => Fault::Refused,
         }
     }
 
@@ -78,6 +88,8 @@ impl StackError {
     pub fn is_conflict(&self) -> bool {
         match self.code() {
             Some("OperationInProgressException") => true,
+            // An object that is not there says nothing about the stack.
+            Some("ValidationError") if self.message().starts_with("S3 error:") => false,
             Some("ValidationError") => [
                 "can not be updated",
                 "cannot be updated",
@@ -94,7 +106,7 @@ impl StackError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Call { code, .. } => Some(code),
-            Self::Unreadable { .. } => None,
+            Self::Foreign { .. } | Self::Unreadable { .. } => None,
         }
     }
 
@@ -102,6 +114,7 @@ impl StackError {
     pub fn message(&self) -> &str {
         match self {
             Self::Call { message, .. } => message,
+            Self::Foreign { change_set, .. } => change_set,
             Self::Unreadable { what, .. } => what,
         }
     }
@@ -163,6 +176,11 @@ mod tests {
                 true,
             ),
             ("ValidationError", "Stack [a] does not exist", true),
+            (
+                "ValidationError",
+                "S3 error: The specified key does not exist.",
+                false,
+            ),
             ("OperationInProgressException", "", true),
             (
                 "ValidationError",

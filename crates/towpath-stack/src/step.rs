@@ -63,7 +63,9 @@ pub fn prepare(status: Option<StackStatus>, goal: Goal) -> Preparation {
     let Some(status) = status else {
         return match goal {
             Goal::Deploy(_) | Goal::Plan => P::Proceed(Kind::Create),
-            Goal::Execute => P::Refuse("it does not exist, so there is no change set of it either"),
+            Goal::Execute => P::Refuse(
+                "no change set can be of it; name the stack that the plan was made for with stack=, or plan again if that was deleted since",
+            ),
         };
     };
     match (status, goal) {

@@ -2,6 +2,7 @@
 
 mod a_disk_that_is_full_ends_the_run_in_words;
 mod a_folder_is_used_by_one_run_at_a_time;
+mod a_plan_is_reviewed_as_the_recipe_says;
 mod a_run_can_be_repeated_in_the_same_folder;
 mod a_source_that_is_not_there_is_a_usage_error;
 mod a_template_that_cannot_be_run_is_a_usage_error;

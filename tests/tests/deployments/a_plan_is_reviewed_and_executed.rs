@@ -1,6 +1,8 @@
 //! What `action=plan` says is what `action=execute` does, or nothing.
 
-use crate::{act, change_sets, told, topics, world};
+use towpath_tests::{Action, Tree};
+
+use crate::{ROLE, act, change_sets, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_stack_that_is_not_there_yet() {
@@ -61,6 +63,30 @@ async fn unless_the_stack_has_changed_meanwhile() {
         ],
     );
     assert_eq!(world.stack("app").await.expect("it").0, "UPDATE_COMPLETE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_it_is_the_plan_of_another_stack() {
+    let world = world().await;
+    act(&world, &topics(1), "").await.succeeded();
+    let tree = Tree::new().file("t.yaml", topics(1));
+    let other = format!("action=plan&stack=other&template=Source::t.yaml&{ROLE}");
+    let plan = world.act(&tree, Action::of("deploy-stack", &other)).await;
+    let change_set = &plan.succeeded().variables["ChangeSetArn"];
+    let execute = format!("&action=execute&change-set={change_set}");
+    act(&world, "", &execute).await.failed(
+        "ConfigurationError",
+        &[
+            "the change set is one of stack `other`, and not of stack `app`: arn:",
+            "say stack=other",
+        ],
+    );
+    let absent = format!("action=execute&stack=nowhere&change-set={change_set}");
+    let absent = world.act(&tree, Action::of("deploy-stack", &absent)).await;
+    absent.failed(
+        "ConfigurationError",
+        &["stack `nowhere` is absent", "the plan was made for"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

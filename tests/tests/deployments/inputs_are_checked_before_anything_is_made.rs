@@ -175,3 +175,22 @@ async fn policy(world: &World) -> Option<String> {
     let answer = world.cloudformation.get_stack_policy().stack_name("app");
     answer.send().await.expect("it").stack_policy_body
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_in_s3_that_is_not_there_is_no_change_of_the_stack() {
+    let world = world().await;
+    let deploy = format!("stack=app&{ROLE}&template=s3://release/nowhere.yaml");
+    let done = world
+        .act(
+            &Tree::new().file("a", ""),
+            Action::of("deploy-stack", &deploy),
+        )
+        .await;
+    done.failed(
+        "ConfigurationError",
+        &[
+            "S3 error: ",
+            "hint: see that template= names an object that is there",
+        ],
+    );
+}

@@ -47,7 +47,7 @@ const TABLE: &[(&[&str], Blame, &str)] = &[
     (
         &["is invalid or cannot be assumed", "cannot be assumed by"],
         Blame::Permission,
-        "let the service assume the role in the role's trust policy; a role that has just been made takes some seconds, so retry the stage",
+        "see that the role exists, and let the service assume it in the role's trust policy; a role that has just been made takes some seconds, so retry the stage",
     ),
     (
         &["iam:passrole"],
@@ -74,6 +74,11 @@ const TABLE: &[(&[&str], Blame, &str)] = &[
         ],
         Blame::Permission,
         "the role that CloudFormation assumes is gone or switched off; name one that exists with role= in UserParameters",
+    ),
+    (
+        &["s3 error:", "templateurl must"],
+        Blame::Configuration,
+        "see the TemplateURL of the nested stacks: the object has to be there, in the stack's Region; test-and-package makes one of a template in the source (template= in its UserParameters)",
     ),
     (
         &[

@@ -36,9 +36,11 @@ pub async fn read(
         return Ok((Verdict::Obsolete, plan));
     };
     if answer.stack != stack && answer.stack.starts_with("arn:") && stack.starts_with("arn:") {
-        return Err(StackError::Unreadable {
-            stack: stack.to_owned(),
-            what: format!("change set `{change_set}` is one of `{}`", answer.stack),
+        let name = |arn: &str| arn.split('/').nth(1).unwrap_or(arn).to_owned();
+        return Err(StackError::Foreign {
+            change_set: change_set.to_owned(),
+            stack: name(stack),
+            owner: name(&answer.stack),
         });
     }
     let verdict = answer.verdict();

@@ -59,16 +59,13 @@ impl Approvals {
     }
 
     /// Asks the person at the terminal, if there is one. Blocks until they answer.
-    pub(crate) fn ask(stage: &str, action: &str, about: Option<&str>) -> Answer {
+    pub(crate) fn ask(stage: &str, action: &str) -> Answer {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
             return Answer::Nobody;
         }
         // What was typed before the question was asked is no answer to it.
         let _ = rustix::termios::tcflush(&stdin, rustix::termios::QueueSelector::IFlush);
-        if let Some(about) = about {
-            eprintln!("{stage}/{action} asks: {about}");
-        }
         loop {
             eprint!("{stage}/{action} waits. Approve? [y/n] ");
             let _ = std::io::stderr().flush();

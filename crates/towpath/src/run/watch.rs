@@ -153,6 +153,11 @@ async fn answer(
     action: &str,
     about: Option<String>,
 ) -> anyhow::Result<Answer> {
+    // A log that nobody was asked in still says what was approved, or what waits.
+    if let Some(about) = about {
+        let question = format!("{stage}/{action} asks: {about}");
+        watch.reporter.event(&Event::Note(question));
+    }
     if watch.approvals.given(stage, action) {
         return Ok(Answer::Approve);
     }
@@ -161,7 +166,7 @@ async fn answer(
     // The prompt blocks; on Ctrl-C the thread is left behind and ends with the program.
     let (told, answered) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let _ = told.send(Approvals::ask(&stage, &action, about.as_deref()));
+        let _ = told.send(Approvals::ask(&stage, &action));
     });
     answered.await.context("the prompt ended without an answer")
 }

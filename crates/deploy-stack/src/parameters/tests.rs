@@ -1,0 +1,160 @@
+//! Query strings, and what they come to.
+
+use super::*;
+use towpath_job::parameters::parse;
+
+fn read(text: &str) -> Result<Parameters, ParameterError> {
+    parse::<Parameters>(text, &[]).map(|(_, own)| own)
+}
+
+#[test]
+fn a_deployment_is_read_whole() {
+    let parameters = read(
+        "action=deploy&stack=app-qa&template=Package::infra/t.yaml&Param.Stage=qa&Tag.team=a\
+         &capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND&role=arn:aws:iam::1:role/x&timeout=1h",
+    )
+    .expect("valid");
+    assert_eq!(parameters.operation, Operation::Deploy);
+    assert_eq!(
+        parameters.template.expect("given").to_string(),
+        "Package::infra/t.yaml"
+    );
+    assert_eq!(parameters.values["Stage"], "qa");
+    assert_eq!(parameters.tags["team"], "a");
+    assert_eq!(parameters.capabilities.len(), 2);
+    assert_eq!(parameters.on_failure, OnFailure::Recover);
+}
+
+#[test]
+fn what_is_not_said_of_a_stack_stays_and_off_takes_it_away() {
+    for (text, notify, alarms, monitor, protect) in [
+        ("", None, None, None, None),
+        ("&notify=&alarms=", None, None, None, None),
+        ("&notify=off&alarms=off", Some(0), Some(0), None, None),
+        (
+            "&notify=arn:aws:sns:us-east-1:1:t&alarms=A,B&monitor=10m&protect=on",
+            Some(1),
+            Some(2),
+            Some(10),
+            Some(true),
+        ),
+        (
+            "&monitor=3h&protect=off",
+            None,
+            None,
+            Some(180),
+            Some(false),
+        ),
+    ] {
+        let read = read(&format!("stack=a&template=s3://b/k.yaml{text}")).expect(text);
+        assert_eq!(read.notify.map(|all| all.len()), notify, "{text}");
+        assert_eq!(read.alarms.map(|all| all.len()), alarms, "{text}");
+        assert_eq!((read.monitor, read.protect), (monitor, protect), "{text}");
+        assert_eq!(read.template.expect("given").to_string(), "s3://b/k.yaml");
+    }
+}
+
+#[test]
+fn a_deletion_with_an_output_artifact_is_refused_before_anything_is_deleted() {
+    let output = Artifact {
+        name: "Outputs".into(),
+        revision: None,
+        location: towpath_job::ArtifactLocation {
+            bucket: "b".into(),
+            key: "k".into(),
+        },
+    };
+    let error = parse::<Parameters>("action=delete&stack=a", &[output]).expect_err("refused");
+    assert!(
+        error.to_string().contains("output artifact `Outputs`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (text, words) in [
+        ("stack=a", "`template` is missing"),
+        ("template=A::b", "`stack` is missing"),
+        ("stack=a_b&template=A::b", "a stack's name"),
+        (
+            "action=replace&stack=a&template=A::b",
+            "one of deploy, plan, execute, delete, sweep, site",
+        ),
+        ("stack=a&template=t.yaml", "Artifact::path"),
+        ("stack=a&template=s3://bucket", "s3://bucket/key"),
+        ("stack=a&template=http://b/t", "https://address"),
+        ("stack=a&template=A::b&notify=me", "ARN of an SNS topic"),
+        ("stack=a&template=A::b&monitor=4h", "up to 3h"),
+        ("stack=a&template=A::b&monitor=90s", "whole minutes"),
+        (
+            "stack=a&template=A::b&alarms=a,b,c,d,e,f",
+            "more than 5 alarms",
+        ),
+        (
+            "stack=a&template=A::b&Param.X=1&previous=X",
+            "kept by `previous`",
+        ),
+        (
+            "action=plan&stack=a&template=A::b&protect=on",
+            "means nothing with action=plan",
+        ),
+        (
+            "stack=a&template=A::b&capabilities=IAM",
+            "one of CAPABILITY_IAM",
+        ),
+        (
+            "action=delete&stack=a&template=A::b",
+            "means nothing with action=delete",
+        ),
+        (
+            "action=delete&stack=a&on-failure=panic",
+            "one of fail, recover, replace",
+        ),
+        ("action=delete&stak=a", "`stak`"),
+        ("action=execute&stack=a", "`change-set` is missing"),
+        (
+            "action=execute&stack=a&change-set=my-plan",
+            "`my-plan`, which is not the ARN of a change set",
+        ),
+        (
+            "action=execute&stack=a&change-set=arn:aws:cloudformation:us-east-1:1:stack/a/1",
+            "not the ARN of a change set",
+        ),
+        (
+            "stack=a&template=A::b&role=deployer",
+            "`deployer`, which is not a role's ARN",
+        ),
+        (
+            "action=execute&stack=a&change-set=arn:aws:cloudformation:us-east-1:1:changeSet/x/1&template=A::b",
+            "`template` means nothing with action=execute",
+        ),
+        (
+            "action=plan&stack=a&template=A::b&replace=allow",
+            "`replace` means nothing with action=plan",
+        ),
+        (
+            "stack=a&template=A::b&change-set=arn:aws:cloudformation:us-east-1:1:changeSet/x/1",
+            "`change-set` means nothing with action=deploy",
+        ),
+        ("stack=a&template=A::b&force=on", "`force` means nothing"),
+        ("action=delete&stack=a&ttl=2d", "`ttl` means nothing"),
+        (
+            "stack=a&template=A::b&ttl=10m",
+            "a duration from 1h to 365d",
+        ),
+        ("action=delete&stack=a&cap=3", "`cap` means nothing"),
+        ("action=sweep&cap=0", "from 1 to 50"),
+        ("action=sweep&stack=a", "prefix="),
+        ("stack=a&stack-for=b&template=A::b", "exclude each other"),
+        ("action=site&stack=a", "`site` is missing"),
+        ("action=site&stack=a&site=A", "`bucket` is missing"),
+        (
+            "stack=a&template=A::b&site=A&bucket=B",
+            "`site` means nothing",
+        ),
+    ] {
+        let error = read(text).expect_err(text).to_string();
+        assert!(error.contains(words), "{text}: {error}");
+    }
+}
