@@ -33,6 +33,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it makes a change set.
+    fn plans(self) -> bool {
+        matches!(self, Self::Deploy | Self::Plan)
+    }
+
     /// As `action=` says it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -140,6 +145,8 @@ impl std::fmt::Display for TemplateAt {
     }
 }
 
+/// How many topics CloudFormation tells of a stack (AWS: CreateChangeSet, `NotificationARNs`).
+const TOPICS: usize = 5;
 /// How many alarms may roll a deployment back (AWS: RollbackConfiguration).
 const ALARMS: usize = 5;
 /// For how long they may be watched, in minutes (the same).
@@ -209,6 +216,20 @@ impl FromQuery for Parameters {
         let by_name = query.take_filled("stack");
         let by_text = query.take_filled("stack-for");
         let operation = operation?.unwrap_or(Operation::Deploy);
+        let (nested, everything) = (nested?, everything?);
+        // Of these two also the default is said only where it means something.
+        for (key, given, meant) in [
+            ("nested", nested.is_some(), operation.plans()),
+            (
+                "replace",
+                everything.is_some(),
+                operation == Operation::Deploy,
+            ),
+        ] {
+            if given && !meant {
+                return Err(meaningless(key, operation));
+            }
+        }
         let parameters = Self {
             operation,
             stack: stack(operation, by_name, by_text)?,
@@ -224,12 +245,12 @@ impl FromQuery for Parameters {
             alarms,
             monitor: monitor?,
             protect: protect?,
-            nested: nested?.unwrap_or(true),
+            nested: nested.unwrap_or(true),
             on_failure: on_failure?.unwrap_or(OnFailure::Recover),
             skip,
             change_set,
             loss: Policy {
-                everything: everything?.unwrap_or(false),
+                everything: everything.unwrap_or(false),
                 named: named.into_iter().collect(),
                 stateful: stateful.into_iter().collect(),
             },
@@ -279,6 +300,15 @@ impl Parameters {
             ));
         }
         if self
+            .notify
+            .as_ref()
+            .is_some_and(|topics| topics.len() > TOPICS)
+        {
+            return Err(ParameterError::Conflict(format!(
+                "parameter `notify` names more than {TOPICS} topics, and CloudFormation takes no more"
+            )));
+        }
+        if self
             .alarms
             .as_ref()
             .is_some_and(|alarms| alarms.len() > ALARMS)
@@ -300,10 +330,7 @@ impl Parameters {
             .meaningless()
             .or_else(|| self.ending.meaningless(self.operation))
         {
-            return Err(ParameterError::Conflict(format!(
-                "parameter `{key}` means nothing with action={}",
-                self.operation.name()
-            )));
+            return Err(meaningless(key, self.operation));
         }
         match self.operation {
             Operation::Deploy | Operation::Plan if self.template.is_none() => {
@@ -328,7 +355,7 @@ impl Parameters {
 
     /// A key that is given, and that the operation has no use for.
     fn meaningless(&self) -> Option<&'static str> {
-        let plans = matches!(self.operation, Operation::Deploy | Operation::Plan);
+        let plans = self.operation.plans();
         let deploys = self.operation == Operation::Deploy;
         let executes = self.operation == Operation::Execute;
         [
@@ -342,9 +369,7 @@ impl Parameters {
             (plans, !self.values.is_empty(), "Param.NAME"),
             (plans, !self.tags.is_empty(), "Tag.NAME"),
             (plans, !self.capabilities.is_empty(), "capabilities"),
-            (plans, !self.nested, "nested"),
             (plans, !self.loss.stateful.is_empty(), "stateful"),
-            (deploys, self.loss.everything, "replace"),
             (deploys, !self.loss.named.is_empty(), "allow-loss"),
             (deploys, !self.skip.is_empty(), "skip"),
             (executes, self.change_set.is_some(), "change-set"),
@@ -357,6 +382,13 @@ impl Parameters {
         .into_iter()
         .find_map(|(meant, given, key)| (given && !meant).then_some(key))
     }
+}
+
+fn meaningless(key: &str, operation: Operation) -> ParameterError {
+    ParameterError::Conflict(format!(
+        "parameter `{key}` means nothing with action={}",
+        operation.name()
+    ))
 }
 
 /// The stack's name: as it is given, or made of the text that it is to stand for.

@@ -130,6 +130,18 @@ fn what_is_wrong_is_named() {
             "`template` means nothing with action=execute",
         ),
         (
+            "action=plan&stack=a&template=A::b&replace=deny",
+            "`replace` means nothing with action=plan",
+        ),
+        (
+            "action=delete&stack=a&nested=on",
+            "`nested` means nothing with action=delete",
+        ),
+        (
+            "stack=a&template=A::b&notify=arn:aws:sns:r:1:a,arn:aws:sns:r:1:b,arn:aws:sns:r:1:c,arn:aws:sns:r:1:d,arn:aws:sns:r:1:e,arn:aws:sns:r:1:f",
+            "more than 5 topics",
+        ),
+        (
             "action=plan&stack=a&template=A::b&replace=allow",
             "`replace` means nothing with action=plan",
         ),
