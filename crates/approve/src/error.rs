@@ -60,6 +60,14 @@ pub enum ApproveError {
         /// What would go.
         losses: Vec<Loss>,
     },
+    /// What the plan would do is not known to the end.
+    #[error("the plan for stack `{stack}` cannot be judged: the change set of nested stack {} could not be read when it was made", quoted(.nested))]
+    Unjudged {
+        /// The stack.
+        stack: String,
+        /// The nested stacks, by name.
+        nested: Vec<String>,
+    },
     /// The verdict could not be made a variable.
     #[error(transparent)]
     Variables(#[from] VariablesError),
@@ -128,6 +136,11 @@ impl From<ApproveError> for Failure {
                     names.join(",")
                 ))
             }
+            ApproveError::Unjudged { nested, .. } => Self::configuration(message).with_hint(format!(
+                "the log of the action that made the plan says why; if whatever they hold may go, say so in the UserParameters \
+                 of this action: allow-loss={}, or replace=allow for all",
+                nested.join(",")
+            )),
             ApproveError::Variables(_) => Self::job(message),
         }
     }

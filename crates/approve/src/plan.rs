@@ -73,6 +73,13 @@ fn judge(published: &Published, policy: &Policy) -> Result<Judged, ApproveError>
             losses: refused,
         });
     }
+    let unjudged = gate::unjudged(&published.plan, policy);
+    if !unjudged.is_empty() {
+        return Err(ApproveError::Unjudged {
+            stack: published.stack.clone(),
+            nested: unjudged,
+        });
+    }
     Ok(Judged {
         stack: published.stack.clone(),
         change_set: published.change_set.clone(),
@@ -92,6 +99,25 @@ mod tests {
             ], "losses": [{losses}]}}"#
         )
         .into_bytes()
+    }
+
+    #[test]
+    fn a_plan_that_could_not_be_read_to_the_end_passes_only_unseen() {
+        let text = String::from_utf8(plan("")).expect("text");
+        let text = text.replace("\"losses\"", "\"unread\": [\"Data\"], \"losses\"");
+        let published = read("Plan", text.into_bytes()).expect("a plan");
+        let error = judge(&published, &Policy::default()).expect_err("refused");
+        assert!(
+            error
+                .to_string()
+                .contains("nested stack `Data` could not be read"),
+            "{error}"
+        );
+        let policy = Policy {
+            named: ["Data".to_owned()].into(),
+            ..Policy::default()
+        };
+        assert!(judge(&published, &policy).is_ok());
     }
 
     const LOSS: &str =

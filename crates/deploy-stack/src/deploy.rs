@@ -452,15 +452,21 @@ impl Attempt<'_> {
             return Ok(());
         }
         let losses = gate::judge(&gate::losses(found, &policy.stateful), policy);
-        if losses.is_empty() {
+        let unjudged = gate::unjudged(found, policy);
+        if losses.is_empty() && unjudged.is_empty() {
             return Ok(());
         }
         if let Err(error) = self.tidy(state, plan).await {
             tracing::warn!(%error, "the plan that was stopped could not be cleaned up");
         }
-        Err(DeployError::Stopped {
-            stack: self.name().to_owned(),
-            losses,
+        let stack = self.name().to_owned();
+        Err(if losses.is_empty() {
+            DeployError::Unjudged {
+                stack,
+                nested: unjudged,
+            }
+        } else {
+            DeployError::Stopped { stack, losses }
         })
     }
 

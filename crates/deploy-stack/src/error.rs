@@ -109,6 +109,14 @@ pub enum DeployError {
         /// What would go.
         losses: Vec<Loss>,
     },
+    /// What the plan would do is not known to the end.
+    #[error("the plan for stack `{stack}` cannot be judged: the change set of nested stack {} cannot be read", quoted(.nested))]
+    Unjudged {
+        /// The stack.
+        stack: String,
+        /// The nested stacks, by name.
+        nested: Vec<String>,
+    },
     /// A plan that was made before cannot be carried out any more.
     #[error(
         "change set `{change_set}` of stack `{stack}` is obsolete: it is gone, or the stack has changed since it was made"
@@ -412,6 +420,11 @@ impl From<DeployError> for Failure {
                     names.join(",")
                 ))
             }
+            DeployError::Unjudged { nested, .. } => Failure::configuration(message).with_hint(format!(
+                "allow the role of the deploy-stack function cloudformation:DescribeChangeSet on nested stacks, too; or, if \
+                 whatever they hold may go, say so in UserParameters: allow-loss={}, or replace=allow for all",
+                nested.join(",")
+            )),
             DeployError::ObsoletePlan { .. } => Failure::configuration(message)
                 .with_hint("plan again (retry the stage with action=plan), and have the new plan reviewed"),
             DeployError::Stuck { failed, candidates } => {

@@ -73,7 +73,7 @@ impl CloudFormation {
     }
 
     /// Acts on the list of all stacks.
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<Stack>) -> T) -> T {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Vec<Stack>) -> T) -> T {
         act(&mut self.stacks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

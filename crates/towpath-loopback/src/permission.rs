@@ -42,7 +42,12 @@ pub(crate) fn needed(
         "cloudformation" => {
             let mut needs = vec![(
                 format!("cloudformation:{operation}"),
-                stack(world, named("StackName").or_else(|| named("StackId"))),
+                stack(
+                    world,
+                    named("StackName")
+                        .or_else(|| named("StackId"))
+                        .or_else(|| stack_of(world, &named("ChangeSetName")?)),
+                ),
             )];
             needs.extend(passed_role(named("RoleARN")));
             needs
@@ -113,6 +118,17 @@ fn stack(world: &World, name: Option<String>) -> String {
         Some(name) => world.arn("cloudformation", &format!("stack/{name}/*")),
         None => "*".to_owned(),
     }
+}
+
+/// The stack of a change set that is named by ARN alone. That AWS looks it up is not documented; its operations on change
+/// sets know no other resource than a stack.
+fn stack_of(world: &World, change_set: &str) -> Option<String> {
+    world.cloudformation.with(|stacks| {
+        stacks.iter().find_map(|stack| {
+            let own = stack.change_sets.iter().any(|own| own.id == change_set);
+            own.then(|| stack.id.clone())
+        })
+    })
 }
 
 fn pipeline(world: &World, operation: &str, input: &Value) -> String {

@@ -168,6 +168,18 @@ pub fn judge(losses: &[Loss], policy: &Policy) -> Vec<Loss> {
         .collect()
 }
 
+/// Nested stacks whose inside could not be read, and that may not lose whatever they hold. None: the plan may be executed.
+pub fn unjudged(plan: &Plan, policy: &Policy) -> Vec<String> {
+    if policy.everything {
+        return Vec::new();
+    }
+    plan.unread
+        .iter()
+        .filter(|name| !policy.named.contains(*name))
+        .cloned()
+        .collect()
+}
+
 /// Whether the physical resource is deleted, as far as AWS says. Where it does not say, it is.
 fn goes(planned: &Planned) -> bool {
     let kept = matches!(
@@ -250,8 +262,8 @@ mod tests {
             ("Custom::Ledger", Remove, None, true),
         ] {
             let plan = Plan {
-                gaps: Vec::new(),
                 changes: vec![planned(kind, action, policy)],
+                ..Plan::default()
             };
             let stateful = ["Custom::Ledger".to_owned()].into();
             let found = losses(&plan, &stateful);
@@ -272,8 +284,8 @@ mod tests {
             from: None,
         }];
         let plan = Plan {
-            gaps: Vec::new(),
             changes: vec![table],
+            ..Plan::default()
         };
         let found = losses(&plan, &BTreeSet::new());
         assert_eq!(
@@ -292,6 +304,26 @@ mod tests {
                 ..Policy::default()
             };
             assert_eq!(!judge(&found, &policy).is_empty(), stopped, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_allowed_by_name_or_altogether() {
+        let plan = Plan {
+            unread: vec!["Data".into(), "Data.Inner".into()],
+            ..Plan::default()
+        };
+        for (everything, named, expected) in [
+            (false, "", &["Data", "Data.Inner"][..]),
+            (false, "Data", &["Data.Inner"]),
+            (true, "", &[]),
+        ] {
+            let policy = Policy {
+                everything,
+                named: [named.to_owned()].into(),
+                ..Policy::default()
+            };
+            assert_eq!(unjudged(&plan, &policy), expected, "{policy:?}");
         }
     }
 

@@ -32,6 +32,10 @@ pub struct Plan {
     /// What of it is not shown, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<String>,
+    /// Nested stacks that are changed, and whose change sets are there and cannot be read: what becomes of what they
+    /// hold is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// What becomes of one resource.

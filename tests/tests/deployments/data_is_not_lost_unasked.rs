@@ -1,5 +1,10 @@
 //! A deployment that would remove or replace what holds data stops before it, and says what to do.
 
+use std::time::Duration;
+
+use aws_sdk_cloudformation::types::Capability;
+use towpath_tests::World;
+
 use crate::{act, change_sets, table, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,4 +83,68 @@ async fn a_type_that_the_operator_names() {
             ],
         );
     act(&world, &topics(1), "").await.succeeded();
+}
+
+/// A template with a nested stack whose template lies in this object.
+fn around(key: &str) -> String {
+    format!(
+        "Resources:
+  Data:
+    Type: AWS::CloudFormation::Stack
+    Properties: {{TemplateURL: 'https://release.s3.us-east-1.amazonaws.com/{key}'}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_a_nested_stack_that_cannot_be_looked_into() {
+    let world = world().await;
+    for (key, text) in [
+        ("first.yaml", table("orders", "")),
+        ("second.yaml", table("orders-2", "")),
+    ] {
+        let put = world.s3.put_object().bucket("release").key(key);
+        let put = put.body(text.into_bytes().into()).send().await;
+        put.expect("an object");
+    }
+    act(&world, &around("first.yaml"), "").await.succeeded();
+    act(&world, &around("second.yaml"), "").await.failed(
+        "ConfigurationError",
+        &["`Data.Orders` (AWS::DynamoDB::Table, orders) is replaced"],
+    );
+    let denial = r#"{"Resources": {"Denial": {"Type": "AWS::IAM::Policy", "Properties": {
+        "PolicyName": "denial", "Roles": ["function"],
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Deny", "Action": "cloudformation:DescribeChangeSet",
+            "Resource": "arn:aws:cloudformation:*:*:stack/app-*"
+        }]}
+    }}}}"#;
+    let create = world.cloudformation.create_stack().stack_name("denial");
+    let create = create
+        .template_body(denial)
+        .capabilities(Capability::CapabilityIam);
+    create.send().await.expect("a stack");
+    until_made(&world, "denial").await;
+    act(&world, &around("second.yaml"), "").await.failed(
+        "ConfigurationError",
+        &[
+            "the plan for stack `app` cannot be judged: the change set of nested stack `Data` cannot be read",
+            "cloudformation:DescribeChangeSet",
+            "allow-loss=Data",
+        ],
+    );
+    assert_eq!(world.stack("app").await.expect("it").0, "CREATE_COMPLETE");
+    act(&world, &around("second.yaml"), "&allow-loss=Data")
+        .await
+        .succeeded();
+}
+
+async fn until_made(world: &World, stack: &str) {
+    loop {
+        match world.stack(stack).await.expect("the stack").0.as_str() {
+            "CREATE_COMPLETE" => return,
+            "CREATE_IN_PROGRESS" => tokio::time::sleep(Duration::from_millis(5)).await,
+            other => panic!("{stack} is {other}"),
+        }
+    }
 }

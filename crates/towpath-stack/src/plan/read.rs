@@ -52,20 +52,27 @@ pub async fn read(
     };
     let root = Place {
         change_set: change_set.to_owned(),
+        stack: None,
+        adds: false,
         within: Vec::new(),
         secrets: Some(BTreeSet::new()),
     };
     let mut queue = VecDeque::from([(root, Some(answer))]);
     while let Some((place, answer)) = queue.pop_front() {
+        let stack = place.stack.as_deref();
         let answer = match answer {
             Some(answer) => Some(answer),
-            None => optional(pages(client, &place.change_set, None, false).await)?.flatten(),
+            None => optional(pages(client, &place.change_set, stack, false).await)?.flatten(),
         };
         let Some(answer) = answer else {
+            let name = place.within.join(".");
             plan.gaps.push(format!(
-                "the change set of nested stack `{}` cannot be read",
-                place.within.join(".")
+                "the change set of nested stack `{name}` cannot be read"
             ));
+            // What is only made has nothing to lose.
+            if !place.adds {
+                plan.unread.push(name);
+            }
             continue;
         };
         let nested = one(client, &place, answer, values, &mut plan).await?;
@@ -77,6 +84,11 @@ pub async fn read(
 /// A change set, and where it belongs.
 struct Place {
     change_set: String,
+    /// The nested stack's ARN, once it has one. A policy may allow what is asked of stacks by their names, so the
+    /// request says it.
+    stack: Option<String>,
+    /// The nested stack is made by this very plan, or the one around it is.
+    adds: bool,
     /// The logical ids of the nested stacks that lead to it.
     within: Vec<String>,
     /// The parameters that it is handed secrets by; `None` when nobody knows.
@@ -110,6 +122,11 @@ async fn one(
             if within.len() <= DEPTH {
                 nested.push(Place {
                     change_set: change_set.to_owned(),
+                    stack: shown
+                        .physical_id
+                        .clone()
+                        .filter(|id| id.starts_with("arn:")),
+                    adds: place.adds || shown.action == super::Action::Add,
                     secrets: secrets::handed_down(&hidden.1, &shown.logical_id, &hidden.0),
                     within,
                 });

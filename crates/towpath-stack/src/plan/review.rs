@@ -158,6 +158,7 @@ mod tests {
                 planned("Role", "AWS::IAM::Role", Action::Add),
             ],
             gaps: vec!["nested stack `Far` is not looked into".into()],
+            unread: vec!["Near".into()],
         };
         Published {
             stack: "app".into(),
