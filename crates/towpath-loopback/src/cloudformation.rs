@@ -21,8 +21,10 @@ mod api;
 mod blueprint;
 mod change_set;
 mod deployer;
+mod early_validation;
 mod events;
 mod known;
+mod operations;
 mod plan;
 mod policy;
 mod references;
@@ -85,6 +87,18 @@ impl CloudFormation {
                 .rev()
                 .find(|stack| {
                     stack.id == name_or_id || (stack.name == name_or_id && !stack.status.is_gone())
+                })
+                .map(|stack| stack.id.clone())
+        })
+    }
+
+    /// The id of the stack that has the change set of this ARN, or the operation of this id.
+    pub(crate) fn owner(&self, part: &str) -> Option<String> {
+        self.with(|stacks| {
+            stacks
+                .iter()
+                .find(|stack| {
+                    stack.history.has(part) || stack.change_sets.iter().any(|made| made.id == part)
                 })
                 .map(|stack| stack.id.clone())
         })

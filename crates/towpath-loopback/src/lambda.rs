@@ -106,6 +106,11 @@ impl Lambda {
         (!state.functions.contains_key(&name)).then(|| state.functions.keys().cloned().collect())
     }
 
+    /// Whether there is a function of that name.
+    pub(crate) fn exists(&self, function: &str) -> bool {
+        self.lock().functions.contains_key(function)
+    }
+
     /// Unpacks a zipped root file system that functions may name as `ImageUri`.
     pub(crate) async fn register_image(
         &self,

@@ -370,6 +370,11 @@ impl Logs {
         self.with(|groups| act(groups.get_mut(name).ok_or_else(|| no_such("group"))?))
     }
 
+    /// Whether there is a group of that name.
+    pub(crate) fn exists(&self, group: &str) -> bool {
+        self.with(|groups| groups.contains_key(group))
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Group>) -> T) -> T {
         act(&mut self.groups.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -46,7 +46,9 @@ pub(crate) fn needed(
                     world,
                     named("StackName")
                         .or_else(|| named("StackId"))
-                        .or_else(|| stack_of(world, &named("ChangeSetName")?)),
+                        // A change set and an operation are parts of a stack, which is what a policy names.
+                        .or_else(|| world.cloudformation.owner(&named("ChangeSetName")?))
+                        .or_else(|| world.cloudformation.owner(&named("OperationId")?)),
                 ),
             )];
             needs.extend(passed_role(named("RoleARN")));
@@ -118,17 +120,6 @@ fn stack(world: &World, name: Option<String>) -> String {
         Some(name) => world.arn("cloudformation", &format!("stack/{name}/*")),
         None => "*".to_owned(),
     }
-}
-
-/// The stack of a change set that is named by ARN alone. That AWS looks it up is not documented; its operations on change
-/// sets know no other resource than a stack.
-fn stack_of(world: &World, change_set: &str) -> Option<String> {
-    world.cloudformation.with(|stacks| {
-        stacks.iter().find_map(|stack| {
-            let own = stack.change_sets.iter().any(|own| own.id == change_set);
-            own.then(|| stack.id.clone())
-        })
-    })
 }
 
 fn pipeline(world: &World, operation: &str, input: &Value) -> String {

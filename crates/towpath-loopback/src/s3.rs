@@ -79,6 +79,13 @@ impl S3 {
         self.store.with(bucket, |_| Ok(())).is_ok()
     }
 
+    /// Whether the bucket exists and holds a version or a delete marker.
+    pub(crate) fn holds_anything(&self, bucket: &str) -> bool {
+        self.store
+            .with(bucket, |bucket| Ok(!bucket.keys.is_empty()))
+            .unwrap_or(false)
+    }
+
     /// Turns versioning on (`true`) or suspends it.
     pub(crate) fn set_versioning(&self, bucket: &str, enabled: bool) -> Result<(), AwsError> {
         self.store

@@ -202,6 +202,11 @@ impl Sns {
         Ok(json!({"MessageId": id}))
     }
 
+    /// Whether there is a topic of that ARN.
+    pub(crate) fn exists(&self, arn: &str) -> bool {
+        self.with(|topics| topics.contains_key(arn))
+    }
+
     fn topic<T>(
         &self,
         arn: &str,

@@ -126,6 +126,11 @@ impl Ssm {
         })
     }
 
+    /// Whether there is a parameter of that name.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.with(|parameters| parameters.contains_key(plain_name(name)))
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Parameter>) -> T) -> T {
         act(&mut self
             .parameters

@@ -9,16 +9,17 @@ const ROLE: &str = "role=arn:aws:iam::000000000000:role/deployment";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_root_cause_is_in_the_message() {
     let world = world().await;
-    // The bucket's name is taken: by the world's own.
+    // The bucket's name is taken once the stack's other bucket is there, which nobody can know before.
     let tree = Tree::new().file(
         "template.yaml",
         "Resources:
   Topic:
     Type: AWS::SNS::Topic
+  First: {Type: AWS::S3::Bucket, Properties: {BucketName: twice}}
   Site:
     Type: AWS::S3::Bucket
-    DependsOn: Topic
-    Properties: {BucketName: artifacts}
+    DependsOn: [Topic, First]
+    Properties: {BucketName: twice}
   Address:
     Type: AWS::SSM::Parameter
     Properties: {Type: String, Value: !GetAtt Site.Arn}

@@ -8,6 +8,7 @@ use crate::{AwsError, Caller, World};
 
 pub(crate) mod change_sets;
 mod describe;
+mod events;
 mod exports;
 mod recovery;
 mod request;
@@ -37,7 +38,8 @@ pub(crate) async fn answer(
         "DeleteChangeSet" => change_sets::delete(world, request),
         "DescribeStacks" => describe::stacks(world, request),
         "ListStacks" => describe::list(world, request),
-        "DescribeStackEvents" => describe::events(world, request),
+        "DescribeStackEvents" => events::of_stack(world, request),
+        "DescribeEvents" => events::of_operation(world, request),
         "DescribeStackResources" => describe::resources(world, request),
         "DescribeStackResource" => describe::resource(world, request),
         "ListStackResources" => describe::list_resources(world, request),

@@ -91,6 +91,8 @@ pub(crate) struct ChangeSet {
     pub(crate) created: OffsetDateTime,
     pub(crate) description: Option<String>,
     pub(crate) client_token: Option<String>,
+    /// The id of the operation that makes it.
+    pub(crate) operation: String,
     pub(crate) declared: Declared,
     pub(crate) changes: Vec<Change>,
     pub(crate) on_stack_failure: Option<String>,

@@ -19,6 +19,8 @@ pub(crate) struct Event {
     pub(crate) reason: Option<String>,
     pub(crate) properties: Option<String>,
     pub(crate) token: Option<String>,
+    /// The id of the operation that it belongs to.
+    pub(crate) operation: Option<String>,
 }
 
 impl Event {
@@ -39,6 +41,7 @@ impl Event {
             reason,
             properties: None,
             token: token(stack),
+            operation: None,
         }
     }
 
@@ -69,24 +72,45 @@ impl Event {
             reason,
             properties,
             token: token(stack),
+            operation: None,
         }
     }
 
     /// As `DescribeStackEvents` shows it.
     pub(crate) fn describe(&self, stack: &Stack) -> Value {
-        json!({
+        self.tell(json!({
             "StackId": stack.id,
-            "EventId": self.id,
             "StackName": stack.name,
-            "LogicalResourceId": self.logical_id,
-            "ResourceType": self.resource_type,
             "Timestamp": timestamp(self.at),
-            "ResourceStatus": self.status,
-        })
-        .with("PhysicalResourceId", self.physical_id.clone())
-        .with("ResourceStatusReason", self.reason.clone())
-        .with("ResourceProperties", self.properties.clone())
+        }))
+        .with("OperationId", self.operation.clone())
         .with("ClientRequestToken", self.token.clone())
+    }
+
+    /// As `DescribeEvents` shows it, added to a row that says whose and when.
+    pub(crate) fn show(&self, row: Value) -> Value {
+        // A stack's own statuses are longer than those the model gives to `OperationEvent`; AWS's own
+        // clients take what they do not know as text.
+        self.tell(row).with("EventType", Some(self.kind()))
+    }
+
+    /// What `DescribeEvents` counts it as.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.status.ends_with("_FAILED") && self.resource_type != STACK_TYPE {
+            "PROVISIONING_ERROR"
+        } else {
+            "PROGRESS_EVENT"
+        }
+    }
+
+    fn tell(&self, row: Value) -> Value {
+        row.with("EventId", Some(self.id.clone()))
+            .with("LogicalResourceId", Some(self.logical_id.clone()))
+            .with("ResourceType", Some(self.resource_type.clone()))
+            .with("ResourceStatus", Some(self.status))
+            .with("PhysicalResourceId", self.physical_id.clone())
+            .with("ResourceStatusReason", self.reason.clone())
+            .with("ResourceProperties", self.properties.clone())
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stack::Resource;
 use crate::identity::policy::Context;
-use crate::{AwsError, Caller, World};
+use crate::{AwsError, Caller, World, input};
 
 mod apigateway;
 mod apigatewayv2;
@@ -218,6 +218,57 @@ pub(crate) fn nested_request(
 /// Whether the change set that is being executed changes this nested stack, whatever its own properties do.
 pub(crate) fn nested_is_proposed(scene: &Scene) -> bool {
     nested::proposed(scene).is_some()
+}
+
+/// The properties without which a resource of the type is refused.
+pub(crate) fn required(resource_type: &str) -> &'static [&'static str] {
+    match find(resource_type).map(|known| known.kind) {
+        Some(Kind::LambdaFunction) => &["Code"],
+        Some(Kind::Role) => &["AssumeRolePolicyDocument"],
+        Some(Kind::Policy | Kind::ManagedPolicy) => &["PolicyDocument"],
+        Some(Kind::NestedStack) => &["TemplateURL"],
+        Some(Kind::Custom) => &["ServiceToken"],
+        _ => &[],
+    }
+}
+
+/// Whether there is a resource of that type and name already, whoever made it; of types that only stacks
+/// make here, in any stack.
+pub(crate) fn exists(world: &World, resource_type: &str, name: &str) -> bool {
+    let Some(known) = find(resource_type) else {
+        return false;
+    };
+    match known.kind {
+        Kind::LambdaFunction => world.lambda.exists(name),
+        Kind::Bucket => world.s3.exists(name),
+        Kind::Role => world.identity.role(name).is_some(),
+        Kind::LogGroup => world.logs.exists(name),
+        Kind::Topic => world.sns.exists(&world.arn("sns", name)),
+        Kind::Parameter => world.ssm.exists(name),
+        Kind::ManagedPolicy
+        | Kind::Alarm
+        | Kind::BuildProject
+        | Kind::Pipeline
+        | Kind::Simulated => in_a_stack(world, known, name),
+        // Such a name is one among its siblings, and not the account's.
+        _ => false,
+    }
+}
+
+fn in_a_stack(world: &World, known: &table::ResourceType, name: &str) -> bool {
+    let named = |resource: &Resource| {
+        !resource.status.gone()
+            && resource.physical_id.is_some()
+            && resource.resource_type == known.name
+            && known.name_property.is_some_and(|property| {
+                input::text(&resource.properties, property).as_deref() == Some(name)
+            })
+    };
+    world.cloudformation.with(|stacks| {
+        stacks
+            .iter()
+            .any(|stack| stack.resources.values().any(named))
+    })
 }
 
 /// Makes a resource of a type. `stop` ends the wait for a custom resource's answer.

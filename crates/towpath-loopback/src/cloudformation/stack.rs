@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::blueprint::Blueprint;
 use super::change_set::ChangeSet;
 use super::events::Event;
+use super::operations::{History, OperationType};
 use super::status::{Phase, ResourceOperation, ResourceStatus, StackStatus};
 
 /// The type of a stack, as its own events and a nested stack's resource name it.
@@ -115,7 +116,7 @@ pub(crate) struct Stack {
     pub(crate) root_id: Option<String>,
     pub(crate) change_set_id: Option<String>,
     pub(crate) change_sets: Vec<ChangeSet>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) history: History,
     pub(crate) operation: Option<Operation>,
     /// Client request tokens that have been used, with the request each was used for.
     pub(crate) tokens: Vec<(String, String)>,
@@ -149,7 +150,7 @@ impl Stack {
             root_id: None,
             change_set_id: None,
             change_sets: Vec::new(),
-            events: Vec::new(),
+            history: History::default(),
             operation: None,
             tokens: Vec::new(),
             serial: 0,
@@ -175,7 +176,13 @@ impl Stack {
     }
 
     /// Starts an operation; a former one that is still running is told to stop, and is returned.
-    pub(crate) fn begin(&mut self, token: Option<String>) -> (Operation, Option<Operation>) {
+    pub(crate) fn begin(
+        &mut self,
+        kind: OperationType,
+        token: Option<String>,
+        now: OffsetDateTime,
+    ) -> (Operation, Option<Operation>) {
+        self.history.begin(kind, token.clone(), now);
         self.serial += 1;
         let operation = Operation {
             serial: self.serial,
@@ -212,7 +219,7 @@ impl Stack {
             _ => {}
         }
         let event = Event::of_stack(self, now, status.as_str(), reason);
-        self.events.push(event);
+        self.history.turn(event, status, now);
     }
 
     /// Moves a resource to a status and records the event.
@@ -244,7 +251,7 @@ impl Stack {
         reason: Option<String>,
     ) {
         let event = Event::of_resource(self, now, resource, status, reason);
-        self.events.push(event);
+        self.history.push(event);
     }
 }
 

@@ -85,6 +85,11 @@ impl StackStatus {
         )
     }
 
+    /// Whether nothing is under way in this status.
+    pub(crate) fn is_settled(self) -> bool {
+        !self.as_str().ends_with("_IN_PROGRESS")
+    }
+
     /// Whether the stack is only a memory: it answers by ARN, exports nothing and has lost its name.
     pub(crate) fn is_gone(self) -> bool {
         self == Self::DeleteComplete

@@ -15,6 +15,9 @@ use crate::cloudformation::change_set::{
     ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus, Lineage,
 };
 use crate::cloudformation::deployer::OnFailure;
+use crate::cloudformation::early_validation;
+use crate::cloudformation::operations::OperationType;
+use crate::cloudformation::plan::Change;
 use crate::cloudformation::stack::{Declared, Stack};
 use crate::cloudformation::status::StackStatus;
 use crate::cloudformation::wire::{Object, page, required, validation};
@@ -145,6 +148,7 @@ async fn propose(
         created: now(),
         description: input::text(request, "Description"),
         client_token: input::text(request, "ClientToken"),
+        operation: String::new(),
         declared,
         changes: Vec::new(),
         on_stack_failure,
@@ -201,7 +205,7 @@ fn accept(
     world: &World,
     stack_id: &str,
     stack_name: String,
-    change_set: ChangeSet,
+    mut change_set: ChangeSet,
 ) -> Result<(), AwsError> {
     world.cloudformation.with(|stacks| {
         if !stacks.iter().any(|stack| stack.id == stack_id) {
@@ -210,6 +214,10 @@ fn accept(
                 shell.parent_id = Some(lineage.parent_stack.clone());
                 shell.root_id = Some(lineage.root_stack.clone());
             }
+            change_set.operation =
+                shell
+                    .history
+                    .begin_beside(OperationType::CreateChangeSet, None, now());
             shell.enter(
                 now(),
                 StackStatus::ReviewInProgress,
@@ -225,6 +233,12 @@ fn accept(
                 "LimitExceededException",
                 "ChangeSet limit exceeded",
             ));
+        }
+        if change_set.operation.is_empty() {
+            change_set.operation =
+                stack
+                    .history
+                    .begin_beside(OperationType::CreateChangeSet, None, now());
         }
         stack.change_sets.push(change_set);
         Ok(())
@@ -266,23 +280,59 @@ async fn finish(world: &Arc<World>, making: &Making) {
     } else {
         nested::not_looked_into(world, stack_id, &declared, &mut difference.changes);
     }
-    let empty = making.former.is_some() && difference.is_nothing();
-    change(world, stack_id, id, |change_set| {
-        if empty {
-            change_set.status = ChangeSetStatus::Failed;
-            change_set.reason = Some(declared.blueprint.nothing_to_do().to_owned());
-        } else {
-            change_set.status = ChangeSetStatus::CreateComplete;
-            change_set.execution = ExecutionStatus::Available;
-            change_set.changes = difference.changes;
-        }
+    if making.former.is_some() && difference.is_nothing() {
+        fail(world, making, declared.blueprint.nothing_to_do().to_owned());
+        return;
+    }
+    if let Err(reason) = validate(world, making, &declared, &difference.changes) {
+        fail(world, making, reason);
+        return;
+    }
+    conclude(world, making, |change_set| {
+        change_set.status = ChangeSetStatus::CreateComplete;
+        change_set.execution = ExecutionStatus::Available;
+        change_set.changes = difference.changes;
     });
 }
 
+/// What the validation has to say of the changes. `Err` is why the change set fails.
+fn validate(
+    world: &World,
+    making: &Making,
+    declared: &Declared,
+    changes: &[Change],
+) -> Result<(), String> {
+    let findings = early_validation::findings(world, &declared.blueprint, changes);
+    let refusal = early_validation::refusal(&findings);
+    world.cloudformation.stack(&making.stack_id, |stack| {
+        if let Some(operation) = operation(stack, &making.id) {
+            for finding in findings {
+                stack.history.found(&operation, finding, now());
+            }
+        }
+    });
+    refusal.map_or(Ok(()), Err)
+}
+
 fn fail(world: &World, making: &Making, reason: String) {
-    change(world, &making.stack_id, &making.id, |change_set| {
+    conclude(world, making, |change_set| {
         change_set.status = ChangeSetStatus::Failed;
         change_set.reason = Some(reason);
+    });
+}
+
+/// The change set is made, or has failed.
+fn conclude(world: &World, making: &Making, act: impl FnOnce(&mut ChangeSet)) {
+    world.cloudformation.stack(&making.stack_id, |stack| {
+        if let Some(change_set) = stack
+            .change_sets
+            .iter_mut()
+            .find(|change_set| change_set.id == making.id)
+        {
+            act(change_set);
+            let succeeded = change_set.status == ChangeSetStatus::CreateComplete;
+            stack.history.end(&change_set.operation, succeeded, now());
+        }
     });
 }
 
@@ -472,6 +522,11 @@ pub(super) fn execute(
         ChangeSetType::Update => run.spawn_update(on_failure == OnFailure::DoNothing),
     }
     Ok(json!({}))
+}
+
+/// The id of the operation that made a change set.
+pub(super) fn operation(stack: &Stack, id: &str) -> Option<String> {
+    find(stack, id).map(|change_set| change_set.operation.clone())
 }
 
 fn find<'a>(stack: &'a Stack, id: &str) -> Option<&'a ChangeSet> {

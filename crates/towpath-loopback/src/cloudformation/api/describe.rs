@@ -68,6 +68,11 @@ fn describe(stack: &Stack) -> Value {
     .with("RoleARN", declared.role_arn.clone())
     .with("ParentId", stack.parent_id.clone())
     .with("RootId", stack.root_id.clone())
+    .with("LastOperations", last_operations(stack))
+}
+
+fn last_operations(stack: &Stack) -> Option<Vec<Value>> {
+    Some(stack.history.latest()).filter(|latest| !latest.is_empty())
 }
 
 pub(super) fn list(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
@@ -96,37 +101,12 @@ pub(super) fn list(world: &Arc<World>, request: &Value) -> Result<Value, AwsErro
                 .with("DeletionTime", stack.deleted.map(timestamp))
                 .with("ParentId", stack.parent_id.clone())
                 .with("RootId", stack.root_id.clone())
+                .with("LastOperations", last_operations(stack))
             })
             .collect()
     });
     let (summaries, next) = page(all, request, PAGE)?;
     Ok(json!({ "StackSummaries": summaries }).with("NextToken", next))
-}
-
-/// Newest first. The token counts from the oldest, so that new events do not shift the pages.
-pub(super) fn events(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
-    let id = stack_id(world, request, Absent::Brackets)?;
-    let before = match input::text(request, "NextToken") {
-        None => usize::MAX,
-        Some(token) => token
-            .strip_prefix("before-")
-            .and_then(|before| before.parse().ok())
-            .ok_or_else(|| validation(format!("Invalid NextToken: {token}")))?,
-    };
-    world
-        .cloudformation
-        .stack(&id, |stack| {
-            let end = before.min(stack.events.len());
-            let start = end.saturating_sub(PAGE);
-            let events: Vec<Value> = stack.events[start..end]
-                .iter()
-                .rev()
-                .map(|event| event.describe(stack))
-                .collect();
-            json!({ "StackEvents": events })
-                .with("NextToken", (start > 0).then(|| format!("before-{start}")))
-        })
-        .ok_or_else(|| AwsError::internal("the stack is gone"))
 }
 
 pub(super) fn resources(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {

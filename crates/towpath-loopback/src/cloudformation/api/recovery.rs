@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::request::{Absent, pass_role, principal, stack_id, token};
-use super::stacks::{USER_INITIATED, remember, used};
+use super::stacks::{USER_INITIATED, remember, used, with_operation};
 use crate::cloudformation::deployer::Run;
+use crate::cloudformation::operations::OperationType;
 use crate::cloudformation::status::StackStatus;
 use crate::cloudformation::wire::{optional_list, strings, validation};
 use crate::{AwsError, Caller, World, input};
@@ -64,7 +65,7 @@ pub(super) fn continue_rollback(
                 )));
             }
             remember(stack, token.as_deref(), "ContinueUpdateRollback");
-            let (operation, _) = stack.begin(token);
+            let (operation, _) = stack.begin(OperationType::ContinueRollback, token, now());
             stack.enter(
                 now(),
                 StackStatus::UpdateRollbackInProgress,
@@ -84,9 +85,9 @@ pub(super) fn roll_back(
 ) -> Result<Value, AwsError> {
     let id = stack_id(world, request, Absent::Brackets)?;
     let token = token(request)?;
-    let answer = json!({ "StackId": id });
+    let answer = || with_operation(world, &id, OperationType::Rollback, token.as_deref());
     if used(world, &id, token.as_deref(), "RollbackStack")? {
-        return Ok(answer);
+        return Ok(answer());
     }
     let role = role_for(world, caller, request, &id)?;
     let principal = principal(world, caller, role.as_deref())?;
@@ -105,7 +106,7 @@ pub(super) fn roll_back(
             };
             remember(stack, token.as_deref(), "RollbackStack");
             stack.retain_except_on_create |= input::flag(request, "RetainExceptOnCreate");
-            let (operation, _) = stack.begin(token);
+            let (operation, _) = stack.begin(OperationType::Rollback, token.clone(), now());
             let status = if of_creation {
                 StackStatus::RollbackInProgress
             } else {
@@ -120,7 +121,7 @@ pub(super) fn roll_back(
     } else {
         run.spawn_rollback(Vec::new());
     }
-    Ok(answer)
+    Ok(answer())
 }
 
 /// The role of the request, which the stack keeps, or the one it has.

@@ -13,10 +13,11 @@ use crate::cloudformation::blueprint::{Blueprint, Draft};
 use crate::cloudformation::change_set::{ExecutionStatus, NO_UPDATES};
 use crate::cloudformation::deployer::{Delete, OnFailure, Run, text_of};
 use crate::cloudformation::known::Known;
+use crate::cloudformation::operations::OperationType;
 use crate::cloudformation::plan::{self, Change};
 use crate::cloudformation::stack::{Baseline, Declared, Output, Stack};
 use crate::cloudformation::status::StackStatus;
-use crate::cloudformation::wire::{optional_list, strings, validation};
+use crate::cloudformation::wire::{Object, optional_list, strings, validation};
 use crate::{AwsError, Caller, World, input};
 
 /// What the first event of every operation says.
@@ -36,7 +37,25 @@ pub(super) async fn create(
     request: &Value,
 ) -> Result<Value, AwsError> {
     let id = create_within(world, caller, request, None).await?;
-    Ok(json!({ "StackId": id }))
+    let token = token(request)?;
+    let kind = OperationType::CreateStack;
+    Ok(with_operation(world, &id, kind, token.as_deref()))
+}
+
+/// The stack's id, with that of the operation that the request began.
+pub(super) fn with_operation(
+    world: &World,
+    id: &str,
+    kind: OperationType,
+    token: Option<&str>,
+) -> Value {
+    let operation = world
+        .cloudformation
+        .stack(id, |stack| {
+            stack.history.last(kind, token).map(str::to_owned)
+        })
+        .flatten();
+    json!({ "StackId": id }).with("OperationId", operation)
 }
 
 /// `CreateStack`, also for a stack within another. Returns the id.
@@ -107,7 +126,7 @@ pub(crate) async fn create_within(
         if let Some(place) = stacks.iter().position(|other| other.id == stack.id) {
             let shell = stacks.remove(place);
             stack.created = shell.created;
-            stack.events = shell.events;
+            stack.history = shell.history;
             stack.change_sets = shell.change_sets;
         }
         if let Some(change_set_id) = change_set_id {
@@ -131,7 +150,7 @@ pub(super) fn begin_creation(
     principal: Caller,
 ) -> Run {
     remember(stack, token.as_deref(), request);
-    let (operation, _) = stack.begin(token);
+    let (operation, _) = stack.begin(OperationType::CreateStack, token, now());
     stack.enter(
         now(),
         StackStatus::CreateInProgress,
@@ -146,7 +165,9 @@ pub(super) async fn update(
     request: &Value,
 ) -> Result<Value, AwsError> {
     let id = update_within(world, caller, request, None).await?;
-    Ok(json!({ "StackId": id }))
+    let token = token(request)?;
+    let kind = OperationType::UpdateStack;
+    Ok(with_operation(world, &id, kind, token.as_deref()))
 }
 
 /// `UpdateStack`, also for a stack within another, which may execute a change set. Returns the id.
@@ -228,7 +249,7 @@ pub(super) fn begin_update(
     principal: Caller,
 ) -> Run {
     remember(stack, token.as_deref(), request);
-    let (operation, _) = stack.begin(token);
+    let (operation, _) = stack.begin(OperationType::UpdateStack, token, now());
     // A stack that stopped half way keeps the baseline of the last time when all was well.
     if stack.baseline.is_none() {
         stack.baseline = Some(Baseline {
@@ -364,7 +385,7 @@ pub(crate) fn delete(
             }
             remember(stack, token.as_deref(), "DeleteStack");
             let before = stack.status;
-            let (operation, former) = stack.begin(token);
+            let (operation, former) = stack.begin(OperationType::DeleteStack, token, now());
             stack.enter(
                 now(),
                 StackStatus::DeleteInProgress,

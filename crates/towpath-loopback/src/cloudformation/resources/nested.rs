@@ -127,7 +127,8 @@ pub(super) async fn settle(
 /// The sentence with which the stack's last operation began to fail.
 fn first_failure(stack: &crate::cloudformation::stack::Stack) -> String {
     stack
-        .events
+        .history
+        .events()
         .iter()
         .rev()
         .find(|event| {

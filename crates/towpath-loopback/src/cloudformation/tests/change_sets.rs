@@ -211,7 +211,7 @@ async fn changes_say_what_is_replaced_and_why() {
 #[tokio::test]
 async fn a_creation_may_delete_itself_when_it_fails() {
     let account = Account::new();
-    let mut request = create_request("app", "Resources: {A: {Type: Custom::A}}");
+    let mut request = create_request("app", "Resources: {A: {Type: AWS::EC2::Instance}}");
     request["ChangeSetName"] = json!("first");
     request["ChangeSetType"] = json!("CREATE");
     request["OnStackFailure"] = json!("DELETE");

@@ -1,0 +1,99 @@
+//! What a failed deployment says: the resource and the reason of this very deployment, and where to read on.
+
+use crate::{act, world};
+
+/// A function that makes custom resources of one kind: it refuses.
+const SEED: &str = r#"
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+  Seed:
+    Type: AWS::Lambda::Function
+    Properties:
+      FunctionName: seed
+      Runtime: nodejs22.x
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      Code:
+        ZipFile: |
+          exports.handler = async (event) => {
+            const body = JSON.stringify({
+              Status: event.RequestType === "Delete" ? "SUCCESS" : "FAILED",
+              Reason: "no such database", PhysicalResourceId: "rows", StackId: event.StackId,
+              RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId,
+            });
+            await fetch(event.ResponseURL, {method: "PUT", body});
+          };
+  Rows: {Type: Custom::Rows, Properties: {ServiceToken: !GetAtt Seed.Arn}}
+"#;
+
+/// A bucket whose name is taken as soon as the stack's other one is there, which nobody can know before.
+fn twice(first: &str, second: &str) -> String {
+    format!(
+        "  {first}: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {0}}}}}\n  {second}: {{Type: AWS::S3::Bucket, DependsOn: {first}, Properties: {{BucketName: {0}}}}}\n",
+        first.to_lowercase()
+    )
+}
+
+const TOPIC: &str = "Resources:\n  Topic: {Type: AWS::SNS::Topic}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_resource_is_told_with_its_functions_log() {
+    let world = world().await;
+    let done = act(
+        &world,
+        &format!("Resources:{SEED}"),
+        "&capabilities=CAPABILITY_IAM",
+    )
+    .await;
+    done.failed(
+        "JobFailed",
+        &[
+            "Rows (Custom::Rows) CREATE_FAILED: Received response status [FAILED] from custom resource. Message returned: no such database (RequestId: ",
+            "the function's log is /aws/lambda/seed: https://",
+            "the function of the custom resource reported a failure",
+        ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_before_the_deployment_is_told_by_path_and_reason() {
+    let world = world().await;
+    let template = format!(
+        "{TOPIC}  Site: {{Type: AWS::S3::Bucket, Properties: {{BucketName: artifacts}}}}\n  Role: {{Type: AWS::IAM::Role}}\n"
+    );
+    let done = act(&world, &template, "&capabilities=CAPABILITY_IAM").await;
+    done.failed(
+        "ConfigurationError",
+        &[
+            "Site at /Resources/Site: Resource of type 'AWS::S3::Bucket' with identifier 'artifacts' already exists.",
+            "Role at /Resources/Role/Properties: Required property [AssumeRolePolicyDocument] not found",
+            "something of that name exists outside this stack",
+        ],
+    );
+    assert_eq!(world.stack("app").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_deployment_at_hand_is_asked_for_the_cause() {
+    let world = world().await;
+    act(&world, TOPIC, "").await.succeeded();
+    let first = act(&world, &format!("{TOPIC}{}", twice("A", "Bad")), "").await;
+    first.failed("JobFailed", &["Bad (AWS::S3::Bucket) CREATE_FAILED: "]);
+    let second = act(&world, &format!("{TOPIC}{}", twice("C", "Worse")), "").await;
+    let message = second.failed("JobFailed", &["Worse (AWS::S3::Bucket) CREATE_FAILED: "]);
+    assert!(!message.contains("Bad "), "{message}");
+    let events = world.cloudformation.describe_events().stack_name("app");
+    let events = events.send().await.expect("events");
+    let mut operations: Vec<&str> = Vec::new();
+    for event in events.operation_events() {
+        let id = event.operation_id().expect("an id");
+        if !operations.contains(&id) {
+            operations.push(id);
+        }
+    }
+    // A change set, a deployment, and for those that failed the way back.
+    assert_eq!(operations.len(), 2 + 3 + 3);
+}
