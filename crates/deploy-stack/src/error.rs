@@ -493,7 +493,9 @@ fn stack_failure(error: &StackError, message: String) -> Failure {
         (Some("InsufficientCapabilitiesException"), _) => failure.with_hint(
             "add what it asks for to capabilities= in UserParameters, for example capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND",
         ),
-        (_, Fault::Denied) => failure.with_hint("allow the call in the role of the deploy-stack function"),
+        (_, Fault::Denied) => failure.with_hint(
+            "allow it in the role of the deploy-stack function; that of template.yaml reaches stacks whose names begin with ApplicationName and a hyphen, so see whether stack= is right",
+        ),
         (_, Fault::Throttled | Fault::Unavailable) => failure.with_hint("retry the stage"),
         (_, Fault::Refused) => match cause::advise(error.message()).hint {
             Some(hint) => failure.with_hint(hint),

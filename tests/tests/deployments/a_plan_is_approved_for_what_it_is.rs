@@ -3,7 +3,7 @@
 use aws_sdk_cloudformation::types::ChangeSetStatus;
 use towpath_tests::{Action, Done, Pipeline, Tree, World};
 
-use crate::{ROLE, act, table, topics, world};
+use crate::{ROLE, act, is_on_the_page, table, topics, world};
 
 /// Plans a change of the stack `app` in one stage, and approves it in the next: what became of both.
 async fn reviewed(world: &World, template: &str, approve: &str) -> (Done, Done) {
@@ -59,6 +59,7 @@ async fn one_that_loses_data_is_refused_unless_the_policy_says_that_it_may() {
     let world = world().await;
     act(&world, &table("orders", ""), "").await.succeeded();
     let (plan, refused) = reviewed(&world, &table("orders-2", ""), "plan=Plan").await;
+    is_on_the_page(&refused);
     refused.failed(
         "ConfigurationError",
         &[
@@ -128,6 +129,9 @@ async fn what_is_no_plan_is_refused_by_name() {
     ] {
         let tree = Tree::new().file(file, text);
         let done = world.act(&tree, Action::of("approve", approve)).await;
+        if text.contains("Resources\"") {
+            is_on_the_page(&done);
+        }
         done.failed(kind, words);
     }
 }

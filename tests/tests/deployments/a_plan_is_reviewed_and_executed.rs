@@ -2,7 +2,7 @@
 
 use towpath_tests::{Action, Tree};
 
-use crate::{ROLE, act, change_sets, told, topics, world};
+use crate::{ROLE, act, change_sets, is_on_the_page, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_stack_that_is_not_there_yet() {
@@ -54,7 +54,9 @@ async fn unless_the_stack_has_changed_meanwhile() {
         "&action=execute&change-set={}",
         plan.succeeded().variables["ChangeSetArn"]
     );
-    act(&world, "", &execute).await.failed(
+    let obsolete = act(&world, "", &execute).await;
+    is_on_the_page(&obsolete);
+    obsolete.failed(
         "ConfigurationError",
         &[
             "change set `arn:",
@@ -74,7 +76,9 @@ async fn unless_it_is_the_plan_of_another_stack() {
     let plan = world.act(&tree, Action::of("deploy-stack", &other)).await;
     let change_set = &plan.succeeded().variables["ChangeSetArn"];
     let execute = format!("&action=execute&change-set={change_set}");
-    act(&world, "", &execute).await.failed(
+    let foreign = act(&world, "", &execute).await;
+    is_on_the_page(&foreign);
+    foreign.failed(
         "ConfigurationError",
         &[
             "the change set is one of stack `other`, and not of stack `app`: arn:",
@@ -83,6 +87,7 @@ async fn unless_it_is_the_plan_of_another_stack() {
     );
     let absent = format!("action=execute&stack=nowhere&change-set={change_set}");
     let absent = world.act(&tree, Action::of("deploy-stack", &absent)).await;
+    is_on_the_page(&absent);
     absent.failed(
         "ConfigurationError",
         &["stack `nowhere` is absent", "the plan was made for"],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_cloudformation::types::Capability;
 use towpath_tests::World;
 
-use crate::{act, change_sets, table, told, topics, world};
+use crate::{act, change_sets, is_on_the_page, table, told, topics, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_would_be_replaced() {
@@ -20,6 +20,7 @@ async fn a_table_that_would_be_replaced() {
             "allow-loss=Orders",
         ],
     );
+    is_on_the_page(&stopped);
     assert_eq!(world.stack("app").await.expect("it").0, "CREATE_COMPLETE");
     let left = change_sets(&world).await;
     assert!(
@@ -125,7 +126,9 @@ async fn what_is_in_a_nested_stack_that_cannot_be_looked_into() {
         .capabilities(Capability::CapabilityIam);
     create.send().await.expect("a stack");
     until_made(&world, "denial").await;
-    act(&world, &around("second.yaml"), "").await.failed(
+    let unjudged = act(&world, &around("second.yaml"), "").await;
+    is_on_the_page(&unjudged);
+    unjudged.failed(
         "ConfigurationError",
         &[
             "the plan for stack `app` cannot be judged: the change set of nested stack `Data` cannot be read",

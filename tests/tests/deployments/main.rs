@@ -52,6 +52,28 @@ async fn told(world: &World, done: &Done, file: &str) -> String {
     String::from_utf8(bytes).expect("text")
 }
 
+/// That the page for who looks for a message has this one, as it is but for identifiers.
+fn is_on_the_page(done: &Done) {
+    let page = include_str!("../../../docs/when-it-fails.md");
+    let message = done.message.as_deref().expect("a message");
+    let mut quoted = String::new();
+    for line in message.lines() {
+        let mut parts = line.split("changeSet/");
+        let mut line = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest =
+                part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-/".contains(c));
+            line.push_str("changeSet/…");
+            line.push_str(rest);
+        }
+        let _ = writeln!(quoted, "    {line}");
+    }
+    assert!(
+        page.contains(&quoted),
+        "docs/when-it-fails.md has no\n{quoted}"
+    );
+}
+
 /// The change sets that the stack `app` has.
 async fn change_sets(world: &World) -> Vec<ChangeSetSummary> {
     let listing = world.cloudformation.list_change_sets().stack_name("app");
