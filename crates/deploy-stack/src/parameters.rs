@@ -1,6 +1,7 @@
 //! The action's parameters.
 
 mod ending;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use towpath_stack::name;
 use towpath_stack::step::OnFailure;
 
 pub use ending::Ending;
+use shapes::{is_change_set, is_region, is_role, is_stack_name, is_topic, is_type};
 
 use crate::site::Site;
 
@@ -285,6 +287,20 @@ impl Parameters {
         if let Some(wrong) = self.role.as_ref().filter(|arn| !is_role(arn)) {
             return Err(ParameterError::invalid("role", wrong, "a role's ARN"));
         }
+        if let Some(wrong) = self.region.as_ref().filter(|region| !is_region(region)) {
+            return Err(ParameterError::invalid(
+                "region",
+                wrong,
+                "a Region's name, such as eu-west-1",
+            ));
+        }
+        if let Some(wrong) = self.loss.stateful.iter().find(|kind| !is_type(kind)) {
+            return Err(ParameterError::invalid(
+                "stateful",
+                wrong,
+                "a type of resources, such as AWS::Logs::LogGroup or Custom::Ledger",
+            ));
+        }
         if let Some(wrong) = self.change_set.as_ref().filter(|arn| !is_change_set(arn)) {
             return Err(ParameterError::invalid(
                 "change-set",
@@ -426,39 +442,6 @@ fn minutes(text: &str) -> Option<u16> {
     (Duration::from_secs(minutes * 60) == time && minutes <= MONITOR)
         .then(|| u16::try_from(minutes).ok())
         .flatten()
-}
-
-fn is_topic(arn: &str) -> bool {
-    let parts: Vec<&str> = arn.split(':').collect();
-    matches!(parts.as_slice(), ["arn", _, "sns", _, _, name] if !name.is_empty())
-}
-
-fn is_role(arn: &str) -> bool {
-    let mut parts = arn.splitn(6, ':');
-    (parts.next(), parts.nth(1)) == (Some("arn"), Some("iam"))
-        && parts
-            .nth(2)
-            .and_then(|role| role.strip_prefix("role/"))
-            .is_some_and(|name| !name.is_empty())
-}
-
-/// One by its name alone may be another than the one that was reviewed.
-fn is_change_set(arn: &str) -> bool {
-    let mut parts = arn.splitn(6, ':');
-    arn == NOTHING
-        || (parts.next(), parts.nth(1)) == (Some("arn"), Some("cloudformation"))
-            && parts
-                .nth(2)
-                .is_some_and(|rest| rest.starts_with("changeSet/"))
-}
-
-/// AWS: CreateStack, `StackName`.
-fn is_stack_name(name: &str) -> bool {
-    name.len() <= 128
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]

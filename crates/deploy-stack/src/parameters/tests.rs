@@ -122,6 +122,14 @@ fn what_is_wrong_is_named() {
             "not the ARN of a change set",
         ),
         (
+            "stack=a&template=A::b&region=eu-west1",
+            "`eu-west1`, which is not a Region's name",
+        ),
+        (
+            "stack=a&template=A::b&stateful=AWS::Logs",
+            "`AWS::Logs`, which is not a type of resources",
+        ),
+        (
             "stack=a&template=A::b&role=deployer",
             "`deployer`, which is not a role's ARN",
         ),
@@ -168,5 +176,20 @@ fn what_is_wrong_is_named() {
     ] {
         let error = read(text).expect_err(text).to_string();
         assert!(error.contains(words), "{text}: {error}");
+    }
+}
+
+#[test]
+fn regions_and_types_as_aws_has_them_are_taken() {
+    for text in [
+        "region=eu-west-1",
+        "region=us-gov-west-1",
+        "region=us-iso-east-1",
+        "region=eusc-de-east-1",
+        "region=ap-southeast-7",
+        "stateful=AWS::Logs::LogGroup,Custom::Ledger_2,Custom::A@b-c",
+        "stateful=Alexa::ASK::Skill,MongoDB::Atlas::Cluster::MODULE",
+    ] {
+        read(&format!("stack=a&template=A::b&{text}")).expect(text);
     }
 }
