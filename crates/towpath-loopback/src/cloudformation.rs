@@ -23,6 +23,7 @@ mod change_set;
 mod deployer;
 mod early_validation;
 mod events;
+mod hooks;
 mod known;
 mod operations;
 mod plan;

@@ -1,6 +1,10 @@
 //! What a failed deployment says: the resource and the reason of this very deployment, and where to read on.
 
-use crate::{act, world};
+use aws_sdk_cloudformation::types::ListHookResultsTargetType;
+use towpath_loopback::{ResourceScript, ScriptedOperation};
+use towpath_tests::{Action, Tree};
+
+use crate::{ROLE, act, world};
 
 /// A function that makes custom resources of one kind: it refuses.
 const SEED: &str = r#"
@@ -96,4 +100,57 @@ async fn only_the_deployment_at_hand_is_asked_for_the_cause() {
     }
     // A change set, a deployment, and for those that failed the way back.
     assert_eq!(operations.len(), 2 + 3 + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_is_told_by_its_name_and_its_words() {
+    let world = world().await;
+    let account = world.loopback().world();
+    let (hook, reason) = ("Acme::Guard::Public", "the topic is public");
+    let refuse = ResourceScript::Refuse {
+        hook: hook.into(),
+        reason: reason.into(),
+        on: ScriptedOperation::Create,
+    };
+    account.script_resource("app", "Topic", refuse);
+    let done = act(&world, TOPIC, "").await;
+    done.failed(
+        "ConfigurationError",
+        &[
+            "Topic (AWS::SNS::Topic) CREATE_FAILED: The following hook(s) failed: [Acme::Guard::Public]; hook Acme::Guard::Public: the topic is public",
+            "a hook of this account refuses the resource",
+        ],
+    );
+    account.clear_resource_scripts();
+    account.refuse_change_sets("other", hook, reason);
+    let tree = Tree::new().file("t.yaml", TOPIC);
+    let deploy = format!("stack=other&template=Source::t.yaml&{ROLE}");
+    let done = world.act(&tree, Action::of("deploy-stack", &deploy)).await;
+    done.failed(
+        "ConfigurationError",
+        &[
+            "CloudFormation could not plan the change of stack `other`: hook Acme::Guard::Public: the topic is public",
+            "The following hook(s)/validation failed: [Acme::Guard::Public]",
+        ],
+    );
+    let results = world.cloudformation.list_hook_results().send();
+    let results = results.await.expect("results");
+    let told: Vec<_> = results
+        .hook_results()
+        .iter()
+        .map(|result| (result.target_type().cloned(), result.hook_status_reason()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some(ListHookResultsTargetType::ChangeSet), Some(reason)),
+            (Some(ListHookResultsTargetType::Resource), Some(reason)),
+        ]
+    );
+    let none = world.cloudformation.list_hook_results();
+    let none = none
+        .target_type(ListHookResultsTargetType::Stack)
+        .target_id("app");
+    let none = none.send().await.expect("results");
+    assert!(none.hook_results().is_empty());
 }

@@ -40,6 +40,7 @@ pub(crate) async fn answer(
         "ListStacks" => describe::list(world, request),
         "DescribeStackEvents" => events::of_stack(world, request),
         "DescribeEvents" => events::of_operation(world, request),
+        "ListHookResults" => events::hook_results(world, request),
         "DescribeStackResources" => describe::resources(world, request),
         "DescribeStackResource" => describe::resource(world, request),
         "ListStackResources" => describe::list_resources(world, request),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::hooks::HookResult;
 use super::stack::{Resource, STACK_TYPE, Stack};
 use super::status::{ResourceOperation, ResourceStatus};
 use super::wire::{Object, timestamp};
@@ -21,6 +22,8 @@ pub(crate) struct Event {
     pub(crate) token: Option<String>,
     /// The id of the operation that it belongs to.
     pub(crate) operation: Option<String>,
+    /// What a hook made of it.
+    pub(crate) hook: Option<HookResult>,
 }
 
 impl Event {
@@ -42,6 +45,7 @@ impl Event {
             properties: None,
             token: token(stack),
             operation: None,
+            hook: None,
         }
     }
 
@@ -73,6 +77,7 @@ impl Event {
             properties,
             token: token(stack),
             operation: None,
+            hook: None,
         }
     }
 
@@ -85,6 +90,10 @@ impl Event {
         }))
         .with("OperationId", self.operation.clone())
         .with("ClientRequestToken", self.token.clone())
+        .with(
+            "HookInvocationId",
+            self.hook.as_ref().map(|hook| hook.id.clone()),
+        )
     }
 
     /// As `DescribeEvents` shows it, added to a row that says whose and when.
@@ -96,7 +105,9 @@ impl Event {
 
     /// What `DescribeEvents` counts it as.
     pub(crate) fn kind(&self) -> &'static str {
-        if self.status.ends_with("_FAILED") && self.resource_type != STACK_TYPE {
+        if self.hook.is_some() {
+            "HOOK_INVOCATION_ERROR"
+        } else if self.status.ends_with("_FAILED") && self.resource_type != STACK_TYPE {
             "PROVISIONING_ERROR"
         } else {
             "PROGRESS_EVENT"
@@ -104,6 +115,10 @@ impl Event {
     }
 
     fn tell(&self, row: Value) -> Value {
+        let row = match &self.hook {
+            Some(hook) => hook.tell(row),
+            None => row,
+        };
         row.with("EventId", Some(self.id.clone()))
             .with("LogicalResourceId", Some(self.logical_id.clone()))
             .with("ResourceType", Some(self.resource_type.clone()))

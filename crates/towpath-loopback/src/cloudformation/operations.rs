@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::early_validation::Finding;
 use super::events::Event;
+use super::hooks::HookResult;
 use super::stack::Stack;
 use super::status::StackStatus;
 use super::wire::{Object, timestamp};
@@ -94,6 +95,7 @@ enum Happened {
     /// The place of an event.
     Event(usize),
     Found(Finding),
+    Refused(HookResult),
 }
 
 /// Everything that happened to a stack.
@@ -203,6 +205,20 @@ impl History {
         self.enter(now, Some(operation.to_owned()), Happened::Found(finding));
     }
 
+    /// Records that a hook refused what an operation would do.
+    pub(crate) fn refused(&mut self, operation: &str, hook: HookResult, now: OffsetDateTime) {
+        self.enter(now, Some(operation.to_owned()), Happened::Refused(hook));
+    }
+
+    /// What hooks refused, oldest first.
+    pub(crate) fn hooks(&self) -> impl Iterator<Item = &HookResult> {
+        self.entries.iter().filter_map(|entry| match &entry.what {
+            Happened::Refused(hook) => Some(hook),
+            Happened::Event(place) => self.events[*place].hook.as_ref(),
+            Happened::Began | Happened::Ended { .. } | Happened::Found(_) => None,
+        })
+    }
+
     fn enter(&mut self, at: OffsetDateTime, operation: Option<String>, what: Happened) {
         let id = uuid::Uuid::new_v4().to_string();
         self.entries.push(Entry {
@@ -287,7 +303,7 @@ impl History {
             Happened::Began => false,
             Happened::Ended { succeeded } => !succeeded,
             Happened::Event(place) => self.events[*place].kind() != "PROGRESS_EVENT",
-            Happened::Found(_) => true,
+            Happened::Found(_) | Happened::Refused(_) => true,
         }
     }
 
@@ -318,6 +334,10 @@ impl History {
                     .with("EndTime", Some(timestamp(entry.at)))
             }
             Happened::Event(place) => self.events[*place].show(row),
+            Happened::Refused(hook) => hook
+                .tell(row)
+                .with("EventId", Some(entry.id.clone()))
+                .with("EventType", Some("HOOK_INVOCATION_ERROR")),
             Happened::Found(finding) => {
                 finding.describe(row.with("EventId", Some(entry.id.clone())))
             }

@@ -1,6 +1,6 @@
 //! Scripted delays and failures, by stack and logical id: how a deployment is made to go wrong.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +17,15 @@ pub enum ResourceScript {
         /// What the resource's status reason says.
         reason: String,
         /// The operation that fails.
+        on: ScriptedOperation,
+    },
+    /// A hook of the account refuses the operation before it begins, every time, until the script is cleared.
+    Refuse {
+        /// The hook's type name, such as `Acme::Guard::Public`.
+        hook: String,
+        /// What the hook says.
+        reason: String,
+        /// The operation that is refused.
         on: ScriptedOperation,
     },
     /// Every operation on the resource takes this much longer.
@@ -63,7 +72,7 @@ pub struct ResourceRule {
     /// Nothing: every operation.
     operation: Option<ScriptedOperation>,
     delay: Duration,
-    failure: Option<String>,
+    failure: Option<Failure>,
     /// Nothing: every time.
     times: Option<u64>,
 }
@@ -71,7 +80,14 @@ pub struct ResourceRule {
 impl ResourceRule {
     fn of(stack: &str, logical_id: &str, script: ResourceScript) -> Self {
         let (operation, delay, failure) = match script {
-            ResourceScript::Fail { reason, on } => (Some(on), Duration::ZERO, Some(reason)),
+            ResourceScript::Fail { reason, on } => {
+                let hook = None;
+                (Some(on), Duration::ZERO, Some(Failure { reason, hook }))
+            }
+            ResourceScript::Refuse { hook, reason, on } => {
+                let hook = Some(hook);
+                (Some(on), Duration::ZERO, Some(Failure { reason, hook }))
+            }
             ResourceScript::Delay(delay) => (None, delay, None),
         };
         Self {
@@ -84,14 +100,15 @@ impl ResourceRule {
         }
     }
 
-    /// Reads `{"stack","resource","operation","fail","delay_ms","times"}`, where `operation` is `create`, `update`,
+    /// Reads `{"stack","resource","operation","fail","hook","delay_ms","times"}`, where `operation` is `create`, `update`,
     /// `delete` or `rollback`.
     pub(crate) fn from_json(value: &Value) -> Result<Self, NotARule> {
-        const KEYS: [&str; 6] = [
+        const KEYS: [&str; 7] = [
             "stack",
             "resource",
             "operation",
             "fail",
+            "hook",
             "delay_ms",
             "times",
         ];
@@ -119,7 +136,14 @@ impl ResourceRule {
                     })
             })
             .transpose()?;
+        let hook = members.text("hook")?;
         let failure = members.text("fail")?;
+        if hook.is_some() && failure.is_none() {
+            return Err(NotARule(
+                "a `hook` needs `fail` with what the hook says".into(),
+            ));
+        }
+        let failure = failure.map(|reason| Failure { reason, hook });
         let delay = members.whole("delay_ms")?;
         if failure.is_none() && delay.is_none() {
             return Err(NotARule(
@@ -160,6 +184,7 @@ impl ResourceRule {
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
     rules: Mutex<Vec<Armed>>,
+    refusals: Mutex<Vec<Refusal>>,
 }
 
 /// A rule and how often it was followed.
@@ -173,7 +198,23 @@ struct Armed {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directions {
     pub(crate) delay: Duration,
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Why an operation is to fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// The hook that refuses it.
+    pub(crate) hook: Option<String>,
+}
+
+/// A hook that refuses change sets.
+#[derive(Debug)]
+struct Refusal {
+    stack: String,
+    hook: String,
+    reason: String,
 }
 
 impl Scripts {
@@ -185,6 +226,19 @@ impl Scripts {
     /// Forgets every rule.
     pub(crate) fn clear(&self) {
         self.with(Vec::clear);
+        self.refusals().clear();
+    }
+
+    /// The hook that refuses the change sets of this stack, and what it says.
+    pub(crate) fn refusal(&self, stack: &str) -> Option<(String, String)> {
+        self.refusals()
+            .iter()
+            .find(|refusal| matches(&refusal.stack, stack))
+            .map(|refusal| (refusal.hook.clone(), refusal.reason.clone()))
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Vec<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is scripted for this operation on this resource. Delays add up; the first rule that fails it has the word.
@@ -258,6 +312,15 @@ impl World {
         self.cloudformation.scripts.add(rule);
     }
 
+    /// Lets a hook of the account refuse every change set of the stacks that `stack` stands for.
+    pub fn refuse_change_sets(&self, stack: &str, hook: &str, reason: &str) {
+        self.cloudformation.scripts.refusals().push(Refusal {
+            stack: stack.to_owned(),
+            hook: hook.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
     /// Forgets every script: what was scripted to fail succeeds from now on.
     pub fn clear_resource_scripts(&self) {
         self.cloudformation.scripts.clear();
@@ -310,7 +373,10 @@ mod tests {
         add("app*", "Fn", fail(ScriptedOperation::Update));
         add("*", "*", ResourceScript::Delay(Duration::from_secs(1)));
         let update = scripts.directions("app-1", "Fn", ScriptedOperation::Update);
-        assert_eq!(update.failure.as_deref(), Some("no"));
+        assert_eq!(
+            update.failure.map(|failure| failure.reason),
+            Some("no".to_owned())
+        );
         assert_eq!(update.delay, Duration::from_secs(1));
         let create = scripts.directions("app-1", "Fn", ScriptedOperation::Create);
         assert_eq!(create.failure, None);
@@ -356,6 +422,10 @@ mod tests {
             (
                 json!({"stack": "app", "resource": "Fn"}),
                 "needs `fail` with the reason, or `delay_ms`",
+            ),
+            (
+                json!({"stack": "app", "resource": "Fn", "hook": "A::B::C", "delay_ms": 3}),
+                "a `hook` needs `fail`",
             ),
             (
                 json!({"stack": "app", "resource": "Fn", "fail": "no"}),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::blueprint::Blueprint;
 use super::change_set::ChangeSet;
 use super::events::Event;
+use super::hooks::HookResult;
 use super::operations::{History, OperationType};
 use super::status::{Phase, ResourceOperation, ResourceStatus, StackStatus};
 
@@ -252,6 +253,15 @@ impl Stack {
     ) {
         let event = Event::of_resource(self, now, resource, status, reason);
         self.history.push(event);
+    }
+
+    /// Records what a hook said of the resource that is about to be touched.
+    pub(crate) fn refused(&mut self, now: OffsetDateTime, logical_id: &str, hook: HookResult) {
+        if let Some(resource) = self.resources.get(logical_id) {
+            let mut event = Event::of_resource(self, now, resource, resource.status, None);
+            event.hook = Some(hook);
+            self.history.push(event);
+        }
     }
 }
 

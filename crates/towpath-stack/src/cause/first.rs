@@ -44,10 +44,33 @@ pub fn first_cause(events: &[Event]) -> Option<Cause> {
         logical_id: event.logical_id.clone(),
         resource_type: event.resource_type.clone(),
         status: event.status.clone(),
-        reason: event.reason.clone(),
+        reason: with_hooks(event, events),
         others,
         more,
     })
+}
+
+/// The reason; where it only names the hooks that refused the resource, with what they said in events of their own.
+fn with_hooks(event: &Event, events: &[Event]) -> String {
+    let mut reason = event.reason.clone();
+    let Some((_, named)) = event.reason.split_once("hook(s) failed: [") else {
+        return reason;
+    };
+    let named = named.split(']').next().unwrap_or_default();
+    for hook in named.split(", ") {
+        let said = format!("hook {hook}: ");
+        let words = events
+            .iter()
+            .filter(|other| (&other.stack, &other.logical_id) == (&event.stack, &event.logical_id))
+            .find(|other| other.reason.starts_with(&said));
+        if let Some(words) = words
+            && !reason.contains(&words.reason)
+        {
+            reason.push_str("; ");
+            reason.push_str(&words.reason);
+        }
+    }
+    reason
 }
 
 /// `Resource update cancelled`, `Resource creation cancelled`: another one failed.
@@ -262,6 +285,22 @@ pub(super) mod tests {
     fn nothing_failed_is_no_cause() {
         let events = [event(1.0, "app", STACK_TYPE, "CREATE_COMPLETE", "")];
         assert_eq!(first_cause(&events), None);
+    }
+
+    #[test]
+    fn a_hook_that_is_only_named_is_told_with_its_words() {
+        let site = |at, status, reason| event(at, "Site", "AWS::S3::Bucket", status, reason);
+        let named = "The following hook(s) failed: [Acme::Guard::Public]";
+        let passed = site(1.0, "CREATE_IN_PROGRESS", "hook Acme::Other::Passed: fine");
+        let said = site(
+            2.0,
+            "CREATE_IN_PROGRESS",
+            "hook Acme::Guard::Public: it is public",
+        );
+        let failed = site(3.0, "CREATE_FAILED", named);
+        let cause = first_cause(&[failed, said, passed]).expect("a cause");
+        let expected = format!("{named}; hook Acme::Guard::Public: it is public");
+        assert_eq!(cause.reason, expected);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::cloudformation::change_set::{
 };
 use crate::cloudformation::deployer::OnFailure;
 use crate::cloudformation::early_validation;
+use crate::cloudformation::hooks::{HookResult, Target};
 use crate::cloudformation::operations::OperationType;
 use crate::cloudformation::plan::Change;
 use crate::cloudformation::stack::{Declared, Stack};
@@ -295,7 +296,7 @@ async fn finish(world: &Arc<World>, making: &Making) {
     });
 }
 
-/// What the validation has to say of the changes. `Err` is why the change set fails.
+/// What validation and hooks have to say of the changes. `Err` is why the change set fails.
 fn validate(
     world: &World,
     making: &Making,
@@ -311,7 +312,19 @@ fn validate(
             }
         }
     });
-    refusal.map_or(Ok(()), Err)
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    let hooked = world.cloudformation.stack(&making.stack_id, |stack| {
+        let (hook, reason) = world.cloudformation.scripts.refusal(&stack.name)?;
+        let operation = operation(stack, &making.id)?;
+        let target = Target::ChangeSet(making.id.clone());
+        let refused = HookResult::refused(&hook, &reason, target, now());
+        let consequence = refused.consequence();
+        stack.history.refused(&operation, refused, now());
+        Some(consequence)
+    });
+    hooked.flatten().map_or(Ok(()), Err)
 }
 
 fn fail(world: &World, making: &Making, reason: String) {

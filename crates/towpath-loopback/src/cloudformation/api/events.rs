@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::change_sets;
 use super::request::{Absent, stack_id};
+use crate::cloudformation::hooks::HookResult;
 use crate::cloudformation::operations::Wanted;
-use crate::cloudformation::wire::{Object, validation};
+use crate::cloudformation::wire::{Object, page, validation};
 use crate::{AwsError, World, input};
 
 /// How many events a page holds.
@@ -75,6 +76,31 @@ fn place(world: &Arc<World>, request: &Value) -> Result<(String, Option<String>)
         ));
     }
     Ok((stack_id(world, request, Absent::Brackets)?, None))
+}
+
+/// What hooks refused, newest first: the only results there are, since no hook runs here.
+pub(super) fn hook_results(world: &Arc<World>, request: &Value) -> Result<Value, AwsError> {
+    let kind = input::text(request, "TargetType");
+    let target = input::text(request, "TargetId");
+    let asked = |hook: &HookResult| {
+        kind.as_deref()
+            .is_none_or(|kind| kind == hook.target.kind())
+            && target.as_deref().is_none_or(|id| id == hook.target.id())
+    };
+    let mut results: Vec<Value> = world.cloudformation.with(|stacks| {
+        stacks
+            .iter()
+            .flat_map(|stack| stack.history.hooks())
+            .filter(|hook| asked(hook))
+            .map(HookResult::summary)
+            .collect()
+    });
+    results.reverse();
+    let (results, next) = page(results, request, PAGE)?;
+    Ok(json!({ "HookResults": results })
+        .with("TargetType", kind)
+        .with("TargetId", target)
+        .with("NextToken", next))
 }
 
 /// Where the page ends.

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Run, values};
 use crate::cloudformation::blueprint::Planned;
+use crate::cloudformation::hooks::{HookResult, Target};
 use crate::cloudformation::plan::{changed_properties, needs_replacement, same};
 use crate::cloudformation::policy::{self, UpdateAction};
 use crate::cloudformation::resources::{self, Made, Scene, SharedWorld};
-use crate::cloudformation::script::ScriptedOperation;
+use crate::cloudformation::script::{Failure, ScriptedOperation};
 use crate::cloudformation::stack::Resource;
 use crate::cloudformation::status::{Phase, ResourceOperation, ResourceStatus};
 use crate::input;
@@ -495,7 +496,17 @@ impl Run {
         {
             return Err(operation.resource().cancelled().to_owned());
         }
-        directions.failure.map_or(Ok(()), Err)
+        let Some(Failure { reason, hook }) = directions.failure else {
+            return Ok(());
+        };
+        let Some(hook) = hook else {
+            return Err(reason);
+        };
+        let target = Target::Resource(logical_id.to_owned());
+        let refused = HookResult::refused(&hook, &reason, target, now());
+        let consequence = refused.consequence();
+        self.stack(|stack| stack.refused(now(), logical_id, refused));
+        Err(consequence)
     }
 
     /// The evaluated properties of a resource.
