@@ -356,6 +356,13 @@ impl Parameters {
                 Err(ParameterError::Missing("change-set".into()))
             }
             Operation::Site if self.site.is_none() => Err(ParameterError::Missing("site".into())),
+            // What it has to remember of several stacks does not fit into a token; it is kept beside an artifact.
+            Operation::Sweep if !self.ending.dry_run && outputs.is_empty() => {
+                Err(ParameterError::Conflict(
+                    "action=sweep with dry-run=off needs an output artifact, for its report and for what it has to remember"
+                        .to_owned(),
+                ))
+            }
             Operation::Deploy | Operation::Plan | Operation::Execute | Operation::Sweep => Ok(()),
             // Found out before the stack is gone.
             Operation::Delete | Operation::Site => match outputs.first() {

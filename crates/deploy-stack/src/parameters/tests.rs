@@ -166,6 +166,7 @@ fn what_is_wrong_is_named() {
         ("action=delete&stack=a&cap=3", "`cap` means nothing"),
         ("action=sweep&cap=0", "from 1 to 50"),
         ("action=sweep&stack=a", "prefix="),
+        ("action=sweep&dry-run=off", "needs an output artifact"),
         ("stack=a&stack-for=b&template=A::b", "exclude each other"),
         ("action=site&stack=a", "`site` is missing"),
         ("action=site&stack=a&site=A", "`bucket` is missing"),
