@@ -1,11 +1,14 @@
 //! Deleting: a whole stack, or physical resources that have had their day.
 
+use tokio_util::sync::CancellationToken;
+
 use super::graph::{self, AfterFailure, Nodes};
-use super::resource::Removal;
 use super::{Run, failed_to, now};
 use crate::cloudformation::api::change_sets::nested;
+use crate::cloudformation::resources;
+use crate::cloudformation::script::ScriptedOperation;
 use crate::cloudformation::stack::{Operation, Resource};
-use crate::cloudformation::status::{Phase, ResourceOperation, StackStatus};
+use crate::cloudformation::status::{Phase, ResourceOperation, ResourceStatus, StackStatus};
 
 /// How a stack is to be deleted.
 #[derive(Debug, Clone)]
@@ -29,6 +32,19 @@ impl Default for Delete {
             former: None,
         }
     }
+}
+
+/// Why a resource is being removed: it decides which policy counts and what the events show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// The stack is deleted, or its creation is rolled back (`true`).
+    Stack { rolling_back_creation: bool },
+    /// The template no longer has the resource.
+    Dropped,
+    /// Another physical resource has taken its place.
+    Replaced,
+    /// A rolled-back update had made it.
+    Undone,
 }
 
 impl Run {
@@ -179,9 +195,135 @@ impl Run {
             .map(|(resource, _)| resource.logical_id.clone())
             .collect()
     }
+
+    /// Removes a physical resource. `false` if that failed.
+    pub(super) async fn remove(&self, resource: &Resource, removal: Removal) -> bool {
+        let delete = ResourceOperation::Delete;
+        let in_place = self.names(resource);
+        let enter = |phase, reason| {
+            if in_place {
+                self.enter(&resource.logical_id, delete, phase, reason);
+            } else {
+                self.stack(|stack| {
+                    let status = ResourceStatus::new(delete, phase);
+                    stack.record(now(), resource, status, reason);
+                });
+            }
+        };
+        if resource.physical_id.is_none() {
+            // It never came to be; there is nothing to tell but that it is gone.
+            enter(Phase::Complete, None);
+            return true;
+        }
+        if retained(resource, removal) {
+            enter(Phase::Skipped, None);
+            return true;
+        }
+        enter(Phase::InProgress, None);
+        let stop = CancellationToken::new();
+        let scripted = self
+            .scripted(&resource.logical_id, ScriptedOperation::Delete, &stop)
+            .await;
+        let outcome = match scripted {
+            Err(reason) => Err(reason),
+            Ok(()) => resources::delete(&self.scene(&resource.logical_id), resource)
+                .await
+                .map_err(|trouble| trouble.reason),
+        };
+        match outcome {
+            Ok(()) => {
+                self.pause(&stop).await;
+                enter(Phase::Complete, None);
+                true
+            }
+            Err(reason) => {
+                enter(Phase::Failed, Some(reason));
+                false
+            }
+        }
+    }
+
+    /// Whether the stack's own record is of this very physical resource.
+    fn names(&self, resource: &Resource) -> bool {
+        self.stack(|stack| {
+            stack
+                .resources
+                .get(&resource.logical_id)
+                .is_some_and(|record| record.physical_id == resource.physical_id)
+        })
+        .unwrap_or(false)
+    }
 }
 
 pub(super) fn failed_to_delete(names: &[String]) -> String {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     failed_to("delete", &names)
+}
+
+/// Whether the template wants the physical resource to stay.
+fn retained(resource: &Resource, removal: Removal) -> bool {
+    let policy = match removal {
+        Removal::Replaced => resource.update_replace_policy.as_deref(),
+        Removal::Undone => return false,
+        Removal::Stack { .. } | Removal::Dropped => resource.deletion_policy.as_deref(),
+    };
+    match policy {
+        Some("Retain") => true,
+        Some("RetainExceptOnCreate") => {
+            removal
+                != Removal::Stack {
+                    rolling_back_creation: true,
+                }
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::resource::record;
+    use super::*;
+    use crate::cloudformation::blueprint::Planned;
+
+    #[test]
+    fn policies_decide_what_stays() {
+        let planned = Planned {
+            logical_id: "Files".into(),
+            resource_type: "AWS::S3::Bucket".into(),
+            properties: Value::Null,
+            metadata: Value::Null,
+            deletion_policy: None,
+            update_replace_policy: None,
+            depends_on: Vec::new(),
+        };
+        let stack = Removal::Stack {
+            rolling_back_creation: false,
+        };
+        let creation = Removal::Stack {
+            rolling_back_creation: true,
+        };
+        for (deletion, replace, removal, expected) in [
+            (None, None, stack, false),
+            (Some("Retain"), None, stack, true),
+            (Some("Retain"), None, creation, true),
+            (Some("RetainExceptOnCreate"), None, stack, true),
+            (Some("RetainExceptOnCreate"), None, creation, false),
+            (Some("Snapshot"), None, stack, false),
+            (Some("Retain"), None, Removal::Replaced, false),
+            (None, Some("Retain"), Removal::Replaced, true),
+            (Some("Retain"), None, Removal::Dropped, true),
+            (Some("Retain"), Some("Retain"), Removal::Undone, false),
+        ] {
+            let mut resource = record(&planned, ResourceOperation::Create);
+            resource.deletion_policy = deletion.map(str::to_owned);
+            resource.update_replace_policy = replace.map(str::to_owned);
+            assert_eq!(
+                retained(&resource, removal),
+                expected,
+                "{deletion:?} {replace:?} {removal:?}"
+            );
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! One resource: made, changed, restored or removed, with the events that say so.
+//! One resource: made, changed or restored, with the events that say so.
 
 use std::sync::Arc;
 
@@ -23,19 +23,6 @@ const REPLACING: &str =
 
 /// What is said when the physical resource exists but is not ready yet.
 const INITIATED: &str = "Resource creation Initiated";
-
-/// Why a resource is being removed: it decides which policy counts and what the events show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Removal {
-    /// The stack is deleted, or its creation is rolled back (`true`).
-    Stack { rolling_back_creation: bool },
-    /// The template no longer has the resource.
-    Dropped,
-    /// Another physical resource has taken its place.
-    Replaced,
-    /// A rolled-back update had made it.
-    Undone,
-}
 
 impl Run {
     /// Brings one resource to what the blueprint asks for. `false` if that failed or was cancelled.
@@ -377,64 +364,6 @@ impl Run {
         }
     }
 
-    /// Removes a physical resource. `false` if that failed.
-    pub(super) async fn remove(&self, resource: &Resource, removal: Removal) -> bool {
-        let delete = ResourceOperation::Delete;
-        let in_place = self.names(resource);
-        let enter = |phase, reason| {
-            if in_place {
-                self.enter(&resource.logical_id, delete, phase, reason);
-            } else {
-                self.stack(|stack| {
-                    let status = ResourceStatus::new(delete, phase);
-                    stack.record(now(), resource, status, reason);
-                });
-            }
-        };
-        if resource.physical_id.is_none() {
-            // It never came to be; there is nothing to tell but that it is gone.
-            enter(Phase::Complete, None);
-            return true;
-        }
-        if retained(resource, removal) {
-            enter(Phase::Skipped, None);
-            return true;
-        }
-        enter(Phase::InProgress, None);
-        let stop = CancellationToken::new();
-        let scripted = self
-            .scripted(&resource.logical_id, ScriptedOperation::Delete, &stop)
-            .await;
-        let outcome = match scripted {
-            Err(reason) => Err(reason),
-            Ok(()) => resources::delete(&self.scene(&resource.logical_id), resource)
-                .await
-                .map_err(|trouble| trouble.reason),
-        };
-        match outcome {
-            Ok(()) => {
-                self.pause(&stop).await;
-                enter(Phase::Complete, None);
-                true
-            }
-            Err(reason) => {
-                enter(Phase::Failed, Some(reason));
-                false
-            }
-        }
-    }
-
-    /// Whether the stack's own record is of this very physical resource.
-    fn names(&self, resource: &Resource) -> bool {
-        self.stack(|stack| {
-            stack
-                .resources
-                .get(&resource.logical_id)
-                .is_some_and(|record| record.physical_id == resource.physical_id)
-        })
-        .unwrap_or(false)
-    }
-
     /// Waits until the resource counts as ready, unless a sibling's failure comes first.
     async fn complete(
         &self,
@@ -455,7 +384,7 @@ impl Run {
         false
     }
 
-    fn enter(
+    pub(super) fn enter(
         &self,
         logical_id: &str,
         operation: ResourceOperation,
@@ -466,7 +395,7 @@ impl Run {
     }
 
     /// Waits the settings' delay. `false` if told to stop.
-    async fn pause(&self, stop: &CancellationToken) -> bool {
+    pub(super) async fn pause(&self, stop: &CancellationToken) -> bool {
         self.pause_for(self.world.settings.resource_delay, stop)
             .await
     }
@@ -480,7 +409,7 @@ impl Run {
     }
 
     /// The scripted delay and failure of an operation, if there are any.
-    async fn scripted(
+    pub(super) async fn scripted(
         &self,
         logical_id: &str,
         operation: ScriptedOperation,
@@ -515,7 +444,7 @@ impl Run {
         self.evaluate(&path, &planned.properties)
     }
 
-    fn scene(&self, logical_id: &str) -> Scene {
+    pub(super) fn scene(&self, logical_id: &str) -> Scene {
         let tags = self
             .stack(|stack| stack.declared.tags.clone())
             .unwrap_or_default();
@@ -531,7 +460,7 @@ impl Run {
 }
 
 /// A fresh record of what is about to be made.
-fn record(planned: &Planned, operation: ResourceOperation) -> Resource {
+pub(super) fn record(planned: &Planned, operation: ResourceOperation) -> Resource {
     Resource {
         logical_id: planned.logical_id.clone(),
         resource_type: planned.resource_type.clone(),
@@ -579,70 +508,6 @@ fn kept_name(planned: &Planned, current: &Resource, properties: &Value) -> Optio
     (input::text(&current.properties, property).as_ref() == Some(&name)).then_some(name)
 }
 
-/// Whether the template wants the physical resource to stay.
-fn retained(resource: &Resource, removal: Removal) -> bool {
-    let policy = match removal {
-        Removal::Replaced => resource.update_replace_policy.as_deref(),
-        Removal::Undone => return false,
-        Removal::Stack { .. } | Removal::Dropped => resource.deletion_policy.as_deref(),
-    };
-    match policy {
-        Some("Retain") => true,
-        Some("RetainExceptOnCreate") => {
-            removal
-                != Removal::Stack {
-                    rolling_back_creation: true,
-                }
-        }
-        _ => false,
-    }
-}
-
 fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn policies_decide_what_stays() {
-        let planned = Planned {
-            logical_id: "Files".into(),
-            resource_type: "AWS::S3::Bucket".into(),
-            properties: Value::Null,
-            metadata: Value::Null,
-            deletion_policy: None,
-            update_replace_policy: None,
-            depends_on: Vec::new(),
-        };
-        let stack = Removal::Stack {
-            rolling_back_creation: false,
-        };
-        let creation = Removal::Stack {
-            rolling_back_creation: true,
-        };
-        for (deletion, replace, removal, expected) in [
-            (None, None, stack, false),
-            (Some("Retain"), None, stack, true),
-            (Some("Retain"), None, creation, true),
-            (Some("RetainExceptOnCreate"), None, stack, true),
-            (Some("RetainExceptOnCreate"), None, creation, false),
-            (Some("Snapshot"), None, stack, false),
-            (Some("Retain"), None, Removal::Replaced, false),
-            (None, Some("Retain"), Removal::Replaced, true),
-            (Some("Retain"), None, Removal::Dropped, true),
-            (Some("Retain"), Some("Retain"), Removal::Undone, false),
-        ] {
-            let mut resource = record(&planned, ResourceOperation::Create);
-            resource.deletion_policy = deletion.map(str::to_owned);
-            resource.update_replace_policy = replace.map(str::to_owned);
-            assert_eq!(
-                retained(&resource, removal),
-                expected,
-                "{deletion:?} {replace:?} {removal:?}"
-            );
-        }
-    }
 }

@@ -1,8 +1,7 @@
 //! The way back, and what is left to remove on the way forward.
 
 use super::graph::{self, AfterFailure, Nodes};
-use super::removal::failed_to_delete;
-use super::resource::Removal;
+use super::removal::{Removal, failed_to_delete};
 use super::{Run, failed_to};
 use crate::cloudformation::stack::{Baseline, Resource, Stack};
 use crate::cloudformation::status::StackStatus;

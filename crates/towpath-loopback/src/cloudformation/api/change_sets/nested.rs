@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Making, finish, propose};
+use super::making::{Making, finish, propose};
 use crate::cloudformation::api::request::principal;
 use crate::cloudformation::change_set::{ChangeSetStatus, Lineage, NO_CHANGES, NO_UPDATES};
 use crate::cloudformation::plan::{Change, UNKNOWN};
