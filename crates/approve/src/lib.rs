@@ -66,8 +66,9 @@ impl Action for Approve {
         let baked = SystemTime::now()
             .duration_since(job.started_at())
             .unwrap_or_default();
+        let headline = known.plan.as_ref().map(|plan| plan.headline.as_str());
         let verdict = match looked {
-            Ok(seen) => policy::decide(alarms, &seen, baked, *bake),
+            Ok(seen) => policy::decide(alarms, &seen, baked, *bake, headline),
             Err(ApproveError::Describe(failure)) => match policy::unseen(&failure, baked, *bake) {
                 Some(verdict) => verdict,
                 None => return Err(ApproveError::Describe(failure)),
@@ -79,7 +80,6 @@ impl Action for Approve {
                 let mut variables = Variables::new();
                 variables.insert("Verdict", "approved")?;
                 variables.insert("Baked", duration::render(*bake))?;
-                let summary = told(summary, known.plan.as_ref());
                 if let Some(plan) = known.plan {
                     variables.insert("Stack", plan.stack)?;
                     variables.insert("ChangeSetArn", plan.change_set)?;
@@ -93,27 +93,16 @@ impl Action for Approve {
                     external_id: None,
                 })
             }
-            Verdict::Bake { percent, summary } => {
-                let summary = told(summary, known.plan.as_ref());
-                Ok(Outcome::Continue {
-                    state: serde_json::to_value(known).expect("the state is plain data"),
-                    progress: Progress {
-                        percent: Some(percent),
-                        ..Progress::new(summary)
-                    },
-                })
-            }
+            Verdict::Bake { percent, summary } => Ok(Outcome::Continue {
+                state: serde_json::to_value(known).expect("the state is plain data"),
+                progress: Progress {
+                    percent: Some(percent),
+                    ..Progress::new(summary)
+                },
+            }),
             Verdict::Unknown { names } => Err(ApproveError::UnknownAlarms(names)),
             Verdict::Alarm { alarms } => Err(ApproveError::InAlarm(alarms)),
         }
-    }
-}
-
-/// The verdict, and what it is about.
-fn told(verdict: String, plan: Option<&Judged>) -> String {
-    match plan {
-        Some(plan) => format!("{verdict}; {}", plan.headline),
-        None => verdict,
     }
 }
 

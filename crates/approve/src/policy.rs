@@ -19,12 +19,13 @@ pub(crate) enum Verdict {
 }
 
 /// Decides. `wanted` are the alarms that were asked for, `seen` those that exist, `baked` is how
-/// long the release has been watched, of `bake` in all.
+/// long the release has been watched, of `bake` in all. `plan` is what there is to say of the plan.
 pub(crate) fn decide(
     wanted: &[String],
     seen: &[Alarm],
     baked: Duration,
     bake: Duration,
+    plan: Option<&str>,
 ) -> Verdict {
     let names: Vec<String> = wanted
         .iter()
@@ -42,7 +43,7 @@ pub(crate) fn decide(
     if !alarms.is_empty() {
         return Verdict::Alarm { alarms };
     }
-    let evidence = evidence(seen);
+    let evidence = evidence(seen, plan);
     if baked < bake {
         let left = bake.saturating_sub(baked);
         // Whole seconds, rounded up: "0s to go" would be a lie.
@@ -80,8 +81,17 @@ pub(crate) fn unseen(failure: &Failure, baked: Duration, bake: Duration) -> Opti
     })
 }
 
+/// What lets the release pass: the alarms, none of which is in alarm, and the plan.
+fn evidence(seen: &[Alarm], plan: Option<&str>) -> String {
+    match (seen, plan) {
+        (_, None) => quiet(seen),
+        ([], Some(plan)) => plan.to_owned(),
+        (seen, Some(plan)) => format!("{}; {plan}", quiet(seen)),
+    }
+}
+
 /// What the alarms amount to when none is in alarm.
-fn evidence(seen: &[Alarm]) -> String {
+fn quiet(seen: &[Alarm]) -> String {
     let silent = seen
         .iter()
         .filter(|alarm| alarm.state == State::NoData)
@@ -222,7 +232,27 @@ mod tests {
             let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
             let seen: Vec<Alarm> = seen.into_iter().cloned().collect();
             let (baked, of) = (Duration::from_millis(baked), Duration::from_millis(of));
-            assert_eq!(decide(&wanted, &seen, baked, of), expected, "{case}");
+            assert_eq!(decide(&wanted, &seen, baked, of, None), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_with_the_alarms_or_in_their_place() {
+        let quiet = alarm("ok", State::Ok);
+        for (seen, expected) in [
+            (&[][..], "approved: 2 added"),
+            (&[quiet], "approved: the alarm is quiet; 2 added"),
+        ] {
+            let wanted: Vec<String> = seen.iter().map(|alarm| alarm.name.clone()).collect();
+            let verdict = decide(
+                &wanted,
+                seen,
+                Duration::ZERO,
+                Duration::ZERO,
+                Some("2 added"),
+            );
+            let summary = expected.to_owned();
+            assert_eq!(verdict, Verdict::Approved { summary });
         }
     }
 
@@ -259,7 +289,7 @@ mod tests {
                 })
                 .collect();
             let wanted: Vec<String> = seen.iter().map(|alarm| alarm.name.clone()).collect();
-            let verdict = decide(&wanted, &seen, Duration::from_millis(baked), Duration::from_millis(of));
+            let verdict = decide(&wanted, &seen, Duration::from_millis(baked), Duration::from_millis(of), None);
             if states.contains(&1) {
                 let is_alarm = matches!(verdict, Verdict::Alarm { .. });
                 prop_assert!(is_alarm);
