@@ -159,7 +159,8 @@ impl Sns {
         })
     }
 
-    fn publish(&self, world: &Arc<World>, input: &Value) -> Result<Value, AwsError> {
+    /// Sends a message to everybody who subscribed to its topic.
+    pub(crate) fn publish(&self, world: &Arc<World>, input: &Value) -> Result<Value, AwsError> {
         let arn = text(input, "TopicArn")
             .or_else(|| text(input, "TargetArn"))
             .ok_or_else(|| {

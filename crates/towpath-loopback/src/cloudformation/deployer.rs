@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::blueprint::Blueprint;
@@ -116,9 +116,42 @@ impl Run {
         });
     }
 
-    /// Acts on the stack, if it is still there.
+    /// Acts on the stack, if it is still there, and tells its topics what has happened since.
     fn stack<T>(&self, act: impl FnOnce(&mut Stack) -> T) -> Option<T> {
-        self.world.cloudformation.stack(&self.stack_id, act)
+        let (answer, notices) = self.world.cloudformation.stack(&self.stack_id, |stack| {
+            let answer = act(stack);
+            (answer, self.notices(stack))
+        })?;
+        for (topic, notice) in notices {
+            let request = json!({
+                "TopicArn": topic,
+                "Subject": "AWS CloudFormation Notification",
+                "Message": notice,
+            });
+            // What AWS does about a topic that is gone is not documented; here the stack goes on.
+            if let Err(error) = self.world.sns.publish(&self.world, &request) {
+                tracing::warn!(%topic, %error, "failed to tell a topic of a stack's event");
+            }
+        }
+        Some(answer)
+    }
+
+    /// What the stack's topics are yet to be told.
+    fn notices(&self, stack: &mut Stack) -> Vec<(String, String)> {
+        let (id, name) = (&stack.id, &stack.name);
+        let account = &self.world.settings.account;
+        let topics = &stack.declared.notification_arns;
+        stack
+            .history
+            .untold()
+            .iter()
+            .map(|event| event.notice(id, name, account))
+            .flat_map(|notice| {
+                topics
+                    .iter()
+                    .map(move |topic| (topic.clone(), notice.clone()))
+            })
+            .collect()
     }
 
     /// Moves the stack on, unless another operation has taken it over. `false` in that case.

@@ -96,6 +96,46 @@ impl Event {
         )
     }
 
+    /// What the stack's topics are told: a line for each member, as CloudFormation writes them.
+    pub(crate) fn notice(&self, stack_id: &str, stack_name: &str, account: &str) -> String {
+        let null = || "null".to_owned();
+        let mut notice = String::new();
+        for (member, value) in [
+            ("StackId", stack_id.to_owned()),
+            ("Timestamp", timestamp(self.at)),
+            ("EventId", self.id.clone()),
+            ("LogicalResourceId", self.logical_id.clone()),
+            ("Namespace", account.to_owned()),
+            (
+                "PhysicalResourceId",
+                self.physical_id.clone().unwrap_or_default(),
+            ),
+            // Who asked for it by an id of IAM's, which nobody has here.
+            ("PrincipalId", account.to_owned()),
+            (
+                "ResourceProperties",
+                self.properties.clone().unwrap_or_else(null),
+            ),
+            ("ResourceStatus", self.status.to_owned()),
+            (
+                "ResourceStatusReason",
+                self.reason.clone().unwrap_or_default(),
+            ),
+            ("ResourceType", self.resource_type.clone()),
+            ("StackName", stack_name.to_owned()),
+            (
+                "ClientRequestToken",
+                self.token.clone().unwrap_or_else(null),
+            ),
+        ] {
+            notice.push_str(member);
+            notice.push_str("='");
+            notice.push_str(&value);
+            notice.push_str("'\n");
+        }
+        notice
+    }
+
     /// As `DescribeEvents` shows it, added to a row that says whose and when.
     pub(crate) fn show(&self, row: Value) -> Value {
         // A stack's own statuses are longer than those the model gives to `OperationEvent`; AWS's own

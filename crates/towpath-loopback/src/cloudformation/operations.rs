@@ -106,6 +106,8 @@ pub(crate) struct History {
     current: Option<String>,
     events: Vec<Event>,
     entries: Vec<Entry>,
+    /// How many of the events the stack's topics have been told.
+    told: usize,
 }
 
 /// Which events are asked for.
@@ -121,6 +123,12 @@ impl History {
     /// The events of the stack and its resources, oldest first.
     pub(crate) fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// The events that the stack's topics have not been told, and that count as told from now on.
+    pub(crate) fn untold(&mut self) -> &[Event] {
+        let first = std::mem::replace(&mut self.told, self.events.len());
+        &self.events[first..]
     }
 
     /// The stack's next operation. One that is still under way has failed.

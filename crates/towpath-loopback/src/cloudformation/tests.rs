@@ -12,6 +12,7 @@ mod custom;
 mod deletes;
 mod histories;
 mod nested;
+mod notices;
 mod operations;
 mod requests;
 mod statuses;
