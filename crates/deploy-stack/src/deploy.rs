@@ -15,7 +15,6 @@ use towpath_stack::plan::{self, Plan};
 use towpath_stack::step::{self, Goal, Kind, Preparation, STALE_READS, Sign};
 use towpath_stack::{Observed, Stack, StackError, StackStatus, describe, gate};
 
-use crate::parameters::NOTHING;
 use crate::{DeployError, DeployStack, Operation, Parameters, delete, inputs, published, settings};
 
 /// How often a plan may turn out obsolete before we give up.
@@ -161,7 +160,7 @@ pub(crate) async fn step(
                 return published::planned(job, &change_set, &plan).await;
             }
             Next::NothingPlanned => {
-                return published::planned(job, NOTHING, &Plan::default()).await;
+                return published::planned(job, plan::NOTHING, &Plan::default()).await;
             }
         };
         state.phase = phase;
@@ -209,7 +208,7 @@ impl Attempt<'_> {
     async fn prepare(&self, state: &State) -> Result<Next, DeployError> {
         let parameters = &self.job.parameters;
         let name = self.name();
-        if self.change_set() == Some(NOTHING) {
+        if self.change_set() == Some(plan::NOTHING) {
             return self.unchanged(name).await;
         }
         let observed = describe(self.client, name).await?;

@@ -157,9 +157,6 @@ const MONITOR: u64 = 180;
 /// What `notify` and `alarms` say of taking away what there is.
 const OFF: &str = "off";
 
-/// What `change-set` says of a plan that changes nothing.
-pub(crate) const NOTHING: &str = "none";
-
 const CAPABILITIES: [&str; 3] = [
     "CAPABILITY_IAM",
     "CAPABILITY_NAMED_IAM",

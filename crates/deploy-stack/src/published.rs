@@ -57,7 +57,7 @@ pub(crate) async fn planned(
     plan: &Plan,
 ) -> Result<Outcome, DeployError> {
     let name = &job.parameters.stack;
-    let changed = change_set != crate::parameters::NOTHING;
+    let changed = change_set != plan::NOTHING;
     let lost = gate::losses(plan, &job.parameters.loss.stateful).len();
     let summary = match (changed, lost) {
         (false, _) => format!("stack `{name}` is up to date: there is nothing to do"),
@@ -72,7 +72,14 @@ pub(crate) async fn planned(
         ("Changed", changed.to_string()),
         ("ChangeSetArn", change_set.to_owned()),
         ("Losses", lost.to_string()),
-        ("Plan", plan.counts().to_string()),
+        (
+            "Plan",
+            if changed {
+                plan.counts().to_string()
+            } else {
+                "nothing".to_owned()
+            },
+        ),
     ])?;
     Ok(Outcome::Done {
         summary,

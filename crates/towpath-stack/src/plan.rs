@@ -18,6 +18,9 @@ pub use render::Document;
 pub use review::{NotAPlan, Published};
 use secrets::Hidden;
 
+/// What a plan that changes nothing has in place of a change set, because there is none.
+pub const NOTHING: &str = "none";
+
 /// What stands for a value that nobody may see.
 const HIDDEN: &str = "****";
 

@@ -52,6 +52,7 @@ async fn one_that_loses_nothing_passes_and_is_executed_by_what_the_approval_says
     act(&world, "", &execute).await.succeeded();
     let (_, nothing) = reviewed(&world, &topics(2), "plan=Plan").await;
     assert_eq!(nothing.succeeded().variables["ChangeSetArn"], "none");
+    assert_eq!(nothing.variables["Plan"], "stack `app`: nothing changes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ pub(super) fn is_type(name: &str) -> bool {
 /// One by its name alone may be another than the one that was reviewed.
 pub(super) fn is_change_set(arn: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
-    arn == super::NOTHING
+    arn == towpath_stack::plan::NOTHING
         || (parts.next(), parts.nth(1)) == (Some("arn"), Some("cloudformation"))
             && parts
                 .nth(2)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Action, Cause, Counts, Plan, Planned, Recreates};
+use super::{Action, Cause, Counts, NOTHING, Plan, Planned, Recreates};
 use crate::gate::Loss;
 
 /// The schema of the JSON document.
@@ -54,6 +54,10 @@ impl Document<'_> {
     /// Markdown: what may lose data first, then removals and replacements, then the rest.
     pub fn markdown(&self) -> String {
         let mut text = format!("# Plan for stack `{}`\n\n", self.stack);
+        if self.change_set == NOTHING {
+            text.push_str("Nothing changes.\n");
+            return text;
+        }
         let counts = self.plan.counts();
         let _ = writeln!(text, "{counts}.");
         for gap in &self.plan.gaps {

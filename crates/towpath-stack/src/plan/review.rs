@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use super::render::SCHEMA;
-use super::{Action, Document, Plan, Planned};
+use super::{Action, Document, NOTHING, Plan, Planned};
 use crate::gate::Loss;
 
 /// How many resources of a kind a headline names.
@@ -65,6 +65,9 @@ impl Published {
     /// One line for who has to decide, of at most so many characters: what would be lost first, then what goes and is
     /// replaced, and what is not known. How much changes in all comes before that, so that it is never cut off.
     pub fn headline(&self, most: usize) -> String {
+        if self.change_set == NOTHING {
+            return format!("stack `{}`: nothing changes", self.stack);
+        }
         let mut text = format!("stack `{}`: {}", self.stack, self.plan.counts());
         if !self.losses.is_empty() {
             let each: Vec<String> = self.losses.iter().map(ToString::to_string).collect();
@@ -213,6 +216,21 @@ mod tests {
             let error = Published::read(text).expect_err(text).to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn where_nothing_changes_that_is_said() {
+        let nothing = Published {
+            stack: "app".into(),
+            change_set: NOTHING.into(),
+            plan: Plan::default(),
+            losses: Vec::new(),
+        };
+        assert_eq!(nothing.headline(700), "stack `app`: nothing changes");
+        assert_eq!(
+            nothing.markdown(),
+            "# Plan for stack `app`\n\nNothing changes.\n"
+        );
     }
 
     #[test]
