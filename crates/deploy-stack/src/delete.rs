@@ -480,7 +480,7 @@ fn failed_now(done: &mut Done, now: u64) {
     done.failed_at.get_or_insert(now / 1_000);
 }
 
-fn milliseconds_now() -> u64 {
+pub(crate) fn milliseconds_now() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| {

@@ -12,6 +12,7 @@ use towpath_job::{Job, Outcome, Progress as Told};
 use towpath_stack::cause::{self, Cause, Ending};
 use towpath_stack::change_set::{self, Execution, Making, Verdict};
 use towpath_stack::plan::{self, Plan};
+use towpath_stack::progress::Watch;
 use towpath_stack::step::{self, Goal, Kind, Preparation, STALE_READS, Sign};
 use towpath_stack::{Observed, Stack, StackError, StackStatus, describe, gate};
 
@@ -47,9 +48,42 @@ enum Phase {
     /// The change set is being executed.
     Executing {
         plan: Planned,
-        changes: String,
-        stale: u32,
+        #[serde(flatten)]
+        carried: Carried,
     },
+}
+
+impl Phase {
+    /// What a change set is being executed of, from its beginning.
+    fn executing(plan: &Planned, found: &Plan) -> Self {
+        Self::Executing {
+            plan: plan.clone(),
+            carried: Carried {
+                changes: found.counts().to_string(),
+                of: found.own(),
+                drops: found.drops(),
+                ..Carried::default()
+            },
+        }
+    }
+}
+
+/// What is carried from one look at an execution to the next.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Carried {
+    /// What it changes, in words.
+    changes: String,
+    /// How often the stack has looked as if it had not begun.
+    stale: u32,
+    /// How many of the stack's own resources it changes. A token of an earlier version does not say.
+    #[serde(default)]
+    of: usize,
+    /// Whether resources are to be deleted.
+    #[serde(default)]
+    drops: bool,
+    /// How far it was when it was looked at last.
+    #[serde(default)]
+    watch: Watch,
 }
 
 /// A change set of ours.
@@ -88,6 +122,8 @@ impl Planned {
 pub(crate) struct Executed {
     pub(crate) change_set: String,
     pub(crate) changes: String,
+    /// The token of the operation, if resources were to be deleted in it.
+    pub(crate) drops: Option<String>,
 }
 
 /// Where a phase leads.
@@ -193,11 +229,7 @@ impl Attempt<'_> {
             Phase::Clearing { stack, asked } => self.clearing(state, stack, *asked).await,
             Phase::Recovering { stack, asked } => self.recovering(state, stack, *asked).await,
             Phase::Planning(plan) => self.planning(state, plan).await,
-            Phase::Executing {
-                plan,
-                changes,
-                stale,
-            } => self.executing(state, plan, changes, *stale).await,
+            Phase::Executing { plan, carried } => self.executing(state, plan, carried).await,
         }?;
         if let Next::Done { stack, .. } = &next {
             settings::settle(self.client, self.job, stack).await?;
@@ -328,6 +360,7 @@ impl Attempt<'_> {
                     executed: Some(Executed {
                         change_set: plan.change_set,
                         changes: found.counts().to_string(),
+                        drops: None,
                     }),
                 })
             }
@@ -361,11 +394,7 @@ impl Attempt<'_> {
     async fn planning(&self, state: &State, plan: &Planned) -> Result<Next, DeployError> {
         let (verdict, found) = plan::read(self.client, &plan.change_set, &plan.stack).await?;
         let operation = self.job.parameters.operation;
-        let executing = || Phase::Executing {
-            plan: plan.clone(),
-            changes: found.counts().to_string(),
-            stale: 0,
-        };
+        let executing = || Phase::executing(plan, &found);
         match verdict {
             Verdict::Pending => Ok(Next::Wait(
                 state.phase.clone(),
@@ -380,6 +409,7 @@ impl Attempt<'_> {
                 if plan.kind() == Kind::Update {
                     settings::guard(self.client, self.job, &plan.stack).await?;
                 }
+                published::keep(self.job, &plan.change_set, &found).await?;
                 let changes = found.counts();
                 tracing::info!(stack = plan.stack, change_set = plan.change_set, %changes, "executing the change set");
                 let token = self.token(state, "execute");
@@ -595,8 +625,13 @@ mod tests {
             Phase::Planning(plan.clone()),
             Phase::Executing {
                 plan,
-                changes: "1 changed".into(),
-                stale: 1,
+                carried: Carried {
+                    changes: "1 changed".into(),
+                    stale: 1,
+                    of: 500,
+                    drops: true,
+                    watch: Watch::default(),
+                },
             },
         ] {
             let state = State { plans: 1, phase };

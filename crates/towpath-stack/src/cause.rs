@@ -7,6 +7,7 @@
 //! - `refused` asks why a change set could not be made.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use aws_sdk_cloudformation::Client;
 
@@ -153,14 +154,39 @@ pub async fn ending(
     Ok(first::last_own_status(&events, token))
 }
 
+/// A resource that an update could not delete, and that CloudFormation does not know any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its own id.
+    pub physical_id: String,
+    /// Such as `AWS::S3::Bucket`.
+    pub resource_type: String,
+    /// AWS's words.
+    pub reason: String,
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            logical_id,
+            physical_id,
+            resource_type,
+            ..
+        } = self;
+        write!(to, "{logical_id} ({resource_type} {physical_id})")
+    }
+}
+
 /// What an update that came through could not delete any more: CloudFormation tries, gives up, and calls the update
-/// complete. Each as `LogicalId (type) physical id: reason`.
+/// complete.
 pub async fn leftovers(
     client: &Client,
     stack: &str,
     token: &str,
     since: f64,
-) -> Result<Vec<String>, StackError> {
+) -> Result<Vec<Leftover>, StackError> {
     let events = events::of_operation(client, stack, token, since).await?;
     Ok(first::leftovers(&events))
 }

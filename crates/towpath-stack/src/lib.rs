@@ -14,6 +14,7 @@ mod importers;
 pub mod name;
 mod observe;
 pub mod plan;
+pub mod progress;
 pub mod resources;
 mod status;
 pub mod step;

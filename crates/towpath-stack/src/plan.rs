@@ -173,6 +173,27 @@ impl Plan {
         }
         counts
     }
+
+    /// How many of the stack's own resources it changes. A nested stack is one, whatever is in it.
+    pub fn own(&self) -> usize {
+        let own = self
+            .changes
+            .iter()
+            .filter(|change| change.within.is_empty());
+        own.count()
+    }
+
+    /// Whether physical resources of the stack itself may have to be deleted for it.
+    pub fn drops(&self) -> bool {
+        let mut own = self
+            .changes
+            .iter()
+            .filter(|change| change.within.is_empty());
+        own.any(|change| match change.action {
+            Action::Remove | Action::Replace | Action::MayReplace | Action::Unknown => true,
+            Action::Add | Action::Import | Action::Modify => false,
+        })
+    }
 }
 
 fn planned(change: &ResourceChange, within: Vec<String>, hidden: &Hidden) -> Planned {

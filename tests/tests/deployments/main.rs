@@ -1,6 +1,7 @@
 //! Stacks: planned, reviewed and executed, stopped before they lose data, and brought out of whatever state they are in.
 
 mod a_broken_stack_is_brought_back;
+mod a_deployment_says_what_it_waits_for_and_what_it_left;
 mod a_failure_is_told_by_its_cause;
 mod a_plan_is_approved_for_what_it_is;
 mod a_plan_is_reviewed_and_executed;

@@ -4,20 +4,36 @@ use towpath_job::Progress as Told;
 use towpath_stack::cause::{self, Ending};
 use towpath_stack::change_set::Verdict;
 use towpath_stack::plan::{self, Plan};
+use towpath_stack::progress::{self, Glance, Watch, Way};
 use towpath_stack::step::{self, Progress, STALE_READS, Sign};
-use towpath_stack::{Observed, describe};
+use towpath_stack::{Observed, StackStatus, describe};
 
-use super::{Attempt, Executed, Next, Phase, Planned, State, since, words};
+use super::{Attempt, Carried, Executed, Next, Phase, Planned, State, since};
 use crate::DeployError;
+use crate::delete::milliseconds_now;
+
+/// What is done, and how far it is.
+fn with_glance(text: String, glance: &Glance) -> Told {
+    let summary = if glance.is_empty() {
+        text
+    } else {
+        format!("{text}: {glance}")
+    };
+    Told {
+        percent: glance.percent,
+        ..Told::new(summary)
+    }
+}
 
 impl Attempt<'_> {
     pub(super) async fn executing(
         &self,
         state: &State,
         plan: &Planned,
-        changes: &str,
-        stale: u32,
+        carried: &Carried,
     ) -> Result<Next, DeployError> {
+        let Carried { changes, stale, .. } = carried;
+        let stale = *stale;
         let name = self.name();
         let token = self.token(state, "execute");
         let observed = describe(self.client, &plan.stack).await?;
@@ -33,35 +49,73 @@ impl Attempt<'_> {
                     Ending::Unstamped => progress,
                 };
         }
-        let wait = |stale, told: String| {
+        let wait = |stale, watch, told: Told| {
             let phase = Phase::Executing {
                 plan: plan.clone(),
-                changes: changes.to_owned(),
-                stale,
+                carried: Carried {
+                    stale,
+                    watch,
+                    ..carried.clone()
+                },
             };
-            Ok(Next::Wait(phase, Told::new(told)))
+            Ok(Next::Wait(phase, told))
         };
         match (progress, &observed) {
             (Progress::Succeeded, Observed::Present(stack)) => Ok(Next::Done {
                 stack: stack.clone(),
                 executed: Some(Executed {
                     change_set: plan.change_set.clone(),
-                    changes: changes.to_owned(),
+                    changes: changes.clone(),
+                    drops: carried.drops.then_some(token),
                 }),
             }),
-            (Progress::Wait, _) => wait(
-                0,
-                format!("stack `{name}`: {changes}, {}", words(&observed)),
-            ),
+            (Progress::Wait, _) => {
+                let doing = match observed.status() {
+                    Some(StackStatus::UpdateCompleteCleanupInProgress) => "cleaning up after",
+                    _ if plan.create => "creating",
+                    _ => "updating",
+                };
+                let way = Way::Forward(carried.of);
+                let (watch, told) = self.glance(plan, carried.watch, &observed, way).await;
+                let text = format!("{doing} stack `{name}` ({changes})");
+                wait(0, watch, with_glance(text, &told))
+            }
             (Progress::RollingBack, _) => {
-                wait(0, format!("stack `{name}` failed and is rolling back"))
+                let (watch, told) = self.glance(plan, carried.watch, &observed, Way::Back).await;
+                let text = format!("stack `{name}` failed and is rolling back");
+                wait(0, watch, with_glance(text, &told))
             }
-            (Progress::Stale, _) if stale < STALE_READS => {
-                wait(stale + 1, format!("waiting for stack `{name}` to begin"))
-            }
+            (Progress::Stale, _) if stale < STALE_READS => wait(
+                stale + 1,
+                carried.watch,
+                Told::new(format!("waiting for stack `{name}` to begin")),
+            ),
             (Progress::Stale, _) => self.stale(state, plan, &observed).await,
             (Progress::Succeeded | Progress::Failed | Progress::Superseded, _) => {
                 Err(self.failed("deploy", &plan.stack, &observed, &token).await)
+            }
+        }
+    }
+
+    /// How far the stack is. That this cannot be read takes nothing from the deployment, nor does it delay it.
+    async fn glance(
+        &self,
+        plan: &Planned,
+        watch: Watch,
+        observed: &Observed,
+        way: Way,
+    ) -> (Watch, Glance) {
+        let began = observed
+            .stack()
+            .and_then(|stack| progress::began(stack, plan.create, plan.before.as_deref()));
+        let Some(began) = began else {
+            return (watch, Glance::default());
+        };
+        match progress::rows(self.client, &plan.stack).await {
+            Ok(rows) => watch.look(&rows, way, began, milliseconds_now().cast_signed()),
+            Err(error) => {
+                tracing::info!(%error, "how far the stack is cannot be told for now");
+                (watch, Glance::default())
             }
         }
     }
@@ -86,11 +140,7 @@ impl Attempt<'_> {
             }
             Verdict::Executed => self.unsigned(state, plan, observed, &found).await,
             Verdict::Pending | Verdict::Executing | Verdict::Empty => Ok(Next::Wait(
-                Phase::Executing {
-                    plan: plan.clone(),
-                    changes: found.counts().to_string(),
-                    stale: 0,
-                },
+                Phase::executing(plan, &found),
                 Told::new(format!(
                     "waiting for stack `{}` to begin, plan {}",
                     self.name(),
@@ -123,6 +173,7 @@ impl Attempt<'_> {
                 executed: Some(Executed {
                     change_set: plan.change_set.clone(),
                     changes,
+                    drops: found.drops().then_some(token),
                 }),
             }),
             (Progress::Failed, _) => {
@@ -130,11 +181,7 @@ impl Attempt<'_> {
             }
             (Progress::Stale, _) if self.change_set().is_some() => Err(self.obsolete(plan)),
             _ => Ok(Next::Wait(
-                Phase::Executing {
-                    plan: plan.clone(),
-                    changes,
-                    stale: 0,
-                },
+                Phase::executing(plan, found),
                 Told::new(format!(
                     "waiting for stack `{}` to show its update",
                     self.name()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{is_failed, is_own, is_stack};
-use super::{Cause, Ending, Event, place};
+use super::{Cause, Ending, Event, Leftover, place};
 
 /// The earliest failed resource that did not fail because of another.
 ///
@@ -99,7 +99,7 @@ pub(super) fn last_own_status(events: &[Event], token: &str) -> Ending {
 
 /// The resources whose deletion was tried and never came through, by the last that was heard of each. CloudFormation
 /// tries up to three times.
-pub(super) fn leftovers(events: &[Event]) -> Vec<String> {
+pub(super) fn leftovers(events: &[Event]) -> Vec<Leftover> {
     let mut last: BTreeMap<(&str, &str), &Event> = BTreeMap::new();
     for event in events.iter().filter(|event| {
         !is_own(event)
@@ -115,15 +115,11 @@ pub(super) fn leftovers(events: &[Event]) -> Vec<String> {
     }
     last.into_values()
         .filter(|event| is_failed(event))
-        .map(|event| {
-            let id = match event.physical_id.as_str() {
-                "" => String::new(),
-                id => format!(" `{id}`"),
-            };
-            format!(
-                "{} ({}){id}: {}",
-                event.logical_id, event.resource_type, event.reason
-            )
+        .map(|event| Leftover {
+            logical_id: event.logical_id.clone(),
+            physical_id: event.physical_id.clone(),
+            resource_type: event.resource_type.clone(),
+            reason: event.reason.clone(),
         })
         .collect()
 }
@@ -319,7 +315,10 @@ pub(super) mod tests {
 
     #[test]
     fn what_could_not_be_deleted_after_all_is_left_over() {
-        let row = |at, id, status, reason| event(at, id, "AWS::S3::Bucket", status, reason);
+        let row = |at, id: &str, status, reason| Event {
+            physical_id: format!("app-{}", id.to_lowercase()),
+            ..event(at, id, "AWS::S3::Bucket", status, reason)
+        };
         let events = [
             row(5.0, "Second", "DELETE_COMPLETE", ""),
             row(4.0, "Site", "DELETE_FAILED", "not empty"),
@@ -327,6 +326,14 @@ pub(super) mod tests {
             row(2.0, "Site", "DELETE_FAILED", "not empty"),
             row(1.0, "Third", "CREATE_FAILED", "no"),
         ];
-        assert_eq!(leftovers(&events), ["Site (AWS::S3::Bucket): not empty"]);
+        assert_eq!(
+            leftovers(&events),
+            [Leftover {
+                logical_id: "Site".into(),
+                physical_id: "app-site".into(),
+                resource_type: "AWS::S3::Bucket".into(),
+                reason: "not empty".into(),
+            }]
+        );
     }
 }
