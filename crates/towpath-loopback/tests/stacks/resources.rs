@@ -307,3 +307,57 @@ async fn a_function_makes_a_custom_resource_and_answers_over_http() {
     let (status, _) = account.request("PUT", "/_custom/guess", "", b"{}").await;
     assert_eq!(status, 403);
 }
+
+/// Two functions written into a template, which answer by the module that lies beside such code.
+const ANSWERING: &str = r#"
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}]
+  Node:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: nodejs22.x
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      Code:
+        ZipFile: |
+          const response = require("cfn-response");
+          exports.handler = (event, context) =>
+            response.send(event, context, response.SUCCESS, { From: "node" }, "by-node");
+  Python:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.12
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      Code:
+        ZipFile: |
+          import cfnresponse
+          def handler(event, context):
+              cfnresponse.send(event, context, cfnresponse.SUCCESS, {"From": "python"}, "by-python")
+  ByNode: {Type: Custom::Answer, Properties: {ServiceToken: !GetAtt Node.Arn}}
+  ByPython: {Type: Custom::Answer, Properties: {ServiceToken: !GetAtt Python.Arn}}
+Outputs:
+  Answers: {Value: !Sub "${ByNode} ${ByNode.From} ${ByPython} ${ByPython.From}"}
+"#;
+
+#[tokio::test]
+async fn code_in_a_template_finds_the_module_that_answers() {
+    let account = Account::start().await;
+    let stack = account
+        .deploy("answering", ChangeSetType::Create, ANSWERING, &[])
+        .await;
+    let reasons = account.reasons(stack.stack_id().expect("an id")).await;
+    let answers = stack
+        .outputs()
+        .first()
+        .and_then(|output| output.output_value());
+    assert_eq!(
+        answers,
+        Some("by-node node by-python python"),
+        "{reasons:?}"
+    );
+}

@@ -219,7 +219,24 @@ fn may_read(scene: &Scene, code: &Map<String, Value>) -> Result<(), Trouble> {
     )
 }
 
-/// One file, named as the handler expects: `index.handler` is `index.js` or `index.py`.
+/// The module that answers for a custom resource, which only code in a template finds beside itself.
+///
+/// Its name, where it lies and what it holds.
+const ANSWERS: [(&str, &str, &str); 2] = [
+    (
+        "cfn-response",
+        "node_modules/cfn-response.js",
+        include_str!("cfn-response.js"),
+    ),
+    (
+        "cfnresponse",
+        "cfnresponse.py",
+        include_str!("cfnresponse.py"),
+    ),
+];
+
+/// One file, named as the handler expects: `index.handler` is `index.js` or `index.py`. The module for
+/// answers lies beside it if the source speaks of it.
 fn inline_package(runtime: &str, handler: &str, source: &str) -> zip::result::ZipResult<Vec<u8>> {
     let extension = if runtime.starts_with("python") {
         "py"
@@ -231,11 +248,15 @@ fn inline_package(runtime: &str, handler: &str, source: &str) -> zip::result::Zi
         .map_or("index", |(module, _)| module);
     let module = if module.is_empty() { "index" } else { module };
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    archive.start_file(
-        format!("{module}.{extension}"),
-        SimpleFileOptions::default().unix_permissions(0o644),
-    )?;
+    let options = SimpleFileOptions::default().unix_permissions(0o644);
+    archive.start_file(format!("{module}.{extension}"), options)?;
     archive.write_all(source.as_bytes())?;
+    for (name, file, content) in ANSWERS {
+        if file.ends_with(extension) && source.contains(name) {
+            archive.start_file(file, options)?;
+            archive.write_all(content.as_bytes())?;
+        }
+    }
     Ok(archive.finish()?.into_inner())
 }
 
@@ -245,13 +266,28 @@ mod tests {
 
     #[test]
     fn inline_code_becomes_a_package_that_the_handler_finds() {
-        for (runtime, handler, file) in [
-            ("nodejs20.x", "index.handler", "index.js"),
-            ("python3.12", "app.main", "app.py"),
+        for (runtime, handler, source, files) in [
+            ("nodejs20.x", "index.handler", "text", &["index.js"][..]),
+            ("python3.12", "app.main", "text", &["app.py"]),
+            (
+                "nodejs20.x",
+                "index.handler",
+                "require('cfn-response')",
+                &["index.js", "node_modules/cfn-response.js"],
+            ),
+            (
+                "python3.12",
+                "index.main",
+                "import cfnresponse",
+                &["index.py", "cfnresponse.py"],
+            ),
         ] {
-            let package = inline_package(runtime, handler, "text").unwrap();
+            let package = inline_package(runtime, handler, source).unwrap();
             let mut archive = zip::ZipArchive::new(Cursor::new(package)).unwrap();
-            assert_eq!(archive.by_index(0).unwrap().name().unwrap(), file);
+            let names: Vec<String> = (0..archive.len())
+                .map(|at| archive.by_index(at).unwrap().name().unwrap().into_owned())
+                .collect();
+            assert_eq!(names, files);
         }
     }
 

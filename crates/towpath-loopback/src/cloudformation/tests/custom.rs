@@ -255,6 +255,32 @@ async fn a_provider_that_is_not_there_or_not_allowed_fails_the_resource() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_may_not_ask_the_provider_fails_the_resource() {
+    let account = Account::new();
+    let provider = Provider::new(&account).await;
+    let mut trust = json!({ "Effect": "Allow", "Action": "sts:AssumeRole" });
+    trust["Principal"] = json!({ "Service": "cloudformation.amazonaws.com" });
+    let arn = "arn:aws:iam::000000000000:role/maker";
+    let role = crate::identity::RoleDefinition {
+        arn: arn.into(),
+        trust: json!({ "Statement": [trust] }),
+        policies: Vec::new(),
+    };
+    account.world.identity.put_role("maker", role);
+    let mut request = create_request("app", &template(1, ""));
+    request["RoleARN"] = json!(arn);
+    account.call("CreateStack", request).await.unwrap();
+    assert_eq!(account.settled("app").await, "ROLLBACK_COMPLETE");
+    let history = account.history("app").await;
+    assert!(
+        history[1].contains("is not authorized to perform: sns:Publish")
+            && history[1].contains("Error Code: AccessDenied"),
+        "{history:?}"
+    );
+    assert!(!provider.log.exists(), "it was never asked");
+}
+
+#[tokio::test]
 async fn a_failure_elsewhere_does_not_wait_for_the_provider() {
     let account = Account::new();
     let mut provider = Provider::new(&account).await;
