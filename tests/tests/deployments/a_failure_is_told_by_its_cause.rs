@@ -19,6 +19,7 @@ const SEED: &str = r#"
       FunctionName: seed
       Runtime: nodejs22.x
       Handler: index.handler
+      Timeout: 60
       Role: !GetAtt Role.Arn
       Code:
         ZipFile: |
@@ -153,4 +154,27 @@ async fn a_hook_is_told_by_its_name_and_its_words() {
         .target_id("app");
     let none = none.send().await.expect("results");
     assert!(none.hook_results().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_in_a_nested_stack_is_told_with_its_name() {
+    let world = world().await;
+    let inner =
+        "Resources:\n  Site: {Type: AWS::S3::Bucket, Properties: {BucketName: artifacts}}\n";
+    let put = world.s3.put_object().bucket("release").key("inner.yaml");
+    let put = put.body(inner.as_bytes().to_vec().into()).send();
+    put.await.expect("an object");
+    let outer = "Resources:
+  Data:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: 'https://release.s3.us-east-1.amazonaws.com/inner.yaml'}
+";
+    act(&world, outer, "").await.failed(
+        "ConfigurationError",
+        &[
+            "in nested stack `app-Data-",
+            "`: Site at /Resources/Site: Resource of type 'AWS::S3::Bucket' with identifier 'artifacts' already exists.",
+        ],
+    );
+    assert_eq!(world.stack("app").await, None);
 }

@@ -321,6 +321,7 @@ Resources:
     Properties:
       Runtime: nodejs22.x
       Handler: index.handler
+      Timeout: 60
       Role: !GetAtt Role.Arn
       Code:
         ZipFile: |
@@ -332,6 +333,7 @@ Resources:
     Properties:
       Runtime: python3.12
       Handler: index.handler
+      Timeout: 60
       Role: !GetAtt Role.Arn
       Code:
         ZipFile: |
