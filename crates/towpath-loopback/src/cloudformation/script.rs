@@ -414,6 +414,21 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_is_read_with_what_it_says() {
+        let scripts = Scripts::default();
+        let rule = json!({
+            "stack": "app", "resource": "Fn", "operation": "create", "hook": "Acme::Guard::Public", "fail": "no",
+        });
+        scripts.add(ResourceRule::from_json(&rule).expect("a rule"));
+        let directions = scripts.directions("app", "Fn", ScriptedOperation::Create);
+        let failure = Failure {
+            reason: "no".into(),
+            hook: Some("Acme::Guard::Public".into()),
+        };
+        assert_eq!(directions.failure, Some(failure));
+    }
+
+    #[test]
     fn rules_are_read_from_json_or_refused_in_words() {
         for (given, expected) in [
             (json!([]), "a resource rule is a JSON object"),
