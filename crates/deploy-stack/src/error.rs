@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
 use towpath_stack::cause::{self, Blame, Cause};
 use towpath_stack::gate::Loss;
-use towpath_stack::{Fault, Importer, StackError, StackStatus};
+use towpath_stack::{Fault, Importer, STACK_TYPE, StackError, StackStatus};
 use towpath_template::TemplateError;
 
 use crate::site::SiteError;
@@ -263,13 +263,21 @@ fn operation_failed(
                 Some(name) => format!("in nested stack `{name}`, "),
                 None => String::new(),
             };
-            let mut text = format!(
-                "failed to {verb} stack `{stack}`: {nested}{} ({}) {}: {}",
-                cause.logical_id,
-                cause.resource_type,
-                cause.status,
-                shortened(&cause.reason, REASON)
-            );
+            let reason = shortened(cause.reason.trim(), REASON);
+            // What the stack says of itself is the cause, and needs no row of the stack around it.
+            let of_resource = if cause.stack == arn && cause.resource_type == STACK_TYPE {
+                String::new()
+            } else {
+                let Cause {
+                    logical_id,
+                    resource_type,
+                    status,
+                    ..
+                } = cause;
+                format!("{logical_id} ({resource_type}) {status}: ")
+            };
+            let mut text =
+                format!("failed to {verb} stack `{stack}`: {nested}{of_resource}{reason}");
             if let Some(more) = &cause.more {
                 text.push('\n');
                 text.push_str(more);
@@ -492,6 +500,9 @@ fn stack_failure(error: &StackError, message: String) -> Failure {
     match (error.code(), error.fault()) {
         (Some("InsufficientCapabilitiesException"), _) => failure.with_hint(
             "add what it asks for to capabilities= in UserParameters, for example capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND",
+        ),
+        (_, Fault::Denied) if error.message().contains("iam:PassRole") => failure.with_hint(
+            "allow iam:PassRole on the role that role= names, in the role of the deploy-stack function; or correct role=",
         ),
         (_, Fault::Denied) => failure.with_hint(
             "allow it in the role of the deploy-stack function; that of template.yaml reaches stacks whose names begin with ApplicationName and a hyphen, so see whether stack= is right",

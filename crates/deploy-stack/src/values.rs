@@ -17,7 +17,7 @@ pub enum ValuesError {
         declared: Vec<String>,
     },
     /// Declared, and without any value.
-    #[error("no value for the template's parameter {}", list(.0))]
+    #[error("no value for the template's parameter{} {}", if .0.len() == 1 { "" } else { "s" }, list(.0))]
     Missing(Vec<String>),
 }
 
@@ -157,7 +157,7 @@ mod tests {
         let error = resolve(&declared(), &given(&[]), &none(), &[]).expect_err("two are missing");
         assert_eq!(
             error.to_string(),
-            "no value for the template's parameter `Stage`, `Key`"
+            "no value for the template's parameters `Stage`, `Key`"
         );
     }
 

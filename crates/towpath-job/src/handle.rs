@@ -153,7 +153,7 @@ fn given_up(action: &str, budget: Budget, token: &Token) -> Failure {
     match budget.bound {
         Bound::Timeout => {
             let allowed = token.deadline.duration_since(token.started_at);
-            report::timed_out(allowed.unwrap_or_default(), "")
+            report::timed_out(allowed.unwrap_or_default(), &token.last)
         }
         Bound::Lambda => overran(action, budget),
     }
@@ -393,6 +393,7 @@ fn next_token(
         started_at,
         deadline: previous.map_or(now + common.timeout, |token| token.deadline),
         state: Value::Null,
+        last: previous.map_or_else(String::new, |token| token.last.clone()),
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) fn judge(
                 return Next::Report(failed(&failure));
             }
             token.state = state;
+            token.last = text::head(text::plain(&progress.summary).trim(), LAST);
             Next::Continue(token, progress)
         }
         Outcome::Failed(failure) => Next::Report(failed(&failure)),
@@ -89,12 +90,13 @@ fn lacking(missing: &[&str]) -> Report {
     )
 }
 
+/// How much of what a step was at a token carries, in characters.
+const LAST: usize = 300;
+
 /// Why an action that wants to go on may not.
 fn overdue(token: &Token, common: Common, progress: &Progress, now: SystemTime) -> Option<Failure> {
-    let last = match text::plain(&progress.summary).trim() {
-        "" => String::new(),
-        summary => format!(": {}", text::head(summary, limits::SUMMARY)),
-    };
+    let last = text::plain(&progress.summary);
+    let last = text::head(last.trim(), limits::SUMMARY);
     if now >= token.deadline {
         let allowed = token
             .deadline
@@ -104,6 +106,7 @@ fn overdue(token: &Token, common: Common, progress: &Progress, now: SystemTime) 
     }
     let attempts = common.attempts?;
     (u64::from(token.attempt) >= attempts).then(|| {
+        let last = told(&last);
         Failure::job(format!(
             "the action is not finished after {attempts} step{}, which is all that `attempts` allows{last}",
             if attempts == 1 { "" } else { "s" }
@@ -114,11 +117,21 @@ fn overdue(token: &Token, common: Common, progress: &Progress, now: SystemTime) 
 
 /// The failure of an action that took longer than its `timeout`. `last` is what it was at.
 pub(crate) fn timed_out(allowed: std::time::Duration, last: &str) -> Failure {
+    let last = told(last);
     Failure::job(format!(
         "the action is not finished after {}, which is its timeout{last}",
         duration::render(allowed)
     ))
     .with_hint("allow more with `timeout=`, up to 24h")
+}
+
+/// What an action was at, as the end of a message.
+fn told(last: &str) -> String {
+    if last.is_empty() {
+        String::new()
+    } else {
+        format!(": {last}")
+    }
 }
 
 /// The report of a continuation once its token has been written.

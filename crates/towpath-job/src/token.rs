@@ -36,6 +36,8 @@ pub struct Token {
     pub deadline: SystemTime,
     /// What the action needs to go on.
     pub state: Value,
+    /// What the step that wrote it was at: what a step that comes too late says of it. Short, because a token is.
+    pub last: String,
 }
 
 /// Why a token cannot be used or written.
@@ -140,6 +142,8 @@ struct Wire {
     state: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<At>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    last: String,
 }
 
 /// Where a spilled state lies.
@@ -174,6 +178,7 @@ pub(crate) fn read(text: &str, action: &str) -> Result<Read, TokenError> {
         started_at: from_millis(wire.started_at).ok_or(TokenError::Foreign)?,
         deadline: from_millis(wire.deadline).ok_or(TokenError::Foreign)?,
         state: wire.state.unwrap_or(Value::Null),
+        last: wire.last,
     };
     Ok(match wire.at {
         None => Read::Whole(token),
@@ -222,6 +227,7 @@ pub(crate) fn write(
         deadline: to_millis(token.deadline),
         state,
         at,
+        last: token.last.clone(),
     };
     let inline = to_text(&wire(Some(token.state.clone()), None));
     let length = text::length(&inline);
@@ -296,6 +302,7 @@ mod tests {
             started_at: from_millis(1_700_000_000_123).unwrap(),
             deadline: from_millis(1_700_003_600_123).unwrap(),
             state,
+            last: String::new(),
         }
     }
 

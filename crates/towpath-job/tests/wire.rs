@@ -663,14 +663,17 @@ async fn an_action_whose_time_is_over_between_two_steps_does_no_further_step() {
     let server = Server::start();
     let token = json!({
         "v": 1, "action": "scripted", "job": ID, "attempt": 9,
-        "started_at": 1_700_000_000_000u64, "deadline": 1_700_000_600_000u64, "state": {}
+        "started_at": 1_700_000_000_000u64, "deadline": 1_700_000_600_000u64, "state": {},
+        "last": "waiting for somebody"
     });
     let event = with_token(event("do=panic"), ID, &json!(token.to_string()));
     assert_eq!(run(&server, event).await.unwrap(), Settled::Failed);
     let call = server.only_call();
     let (_, message) = failure(&call);
     assert!(
-        message.starts_with("the action is not finished after 10m, which is its timeout"),
+        message.starts_with(
+            "the action is not finished after 10m, which is its timeout: waiting for somebody\n"
+        ),
         "{message}"
     );
 }

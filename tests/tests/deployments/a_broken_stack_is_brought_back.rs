@@ -6,7 +6,7 @@ use towpath_tests::World;
 
 use crate::{act, topics, until, world};
 
-fn fail(world: &World, id: &str, on: ScriptedOperation) {
+pub(crate) fn fail(world: &World, id: &str, on: ScriptedOperation) {
     let script = ResourceScript::Fail {
         reason: "it was told to fail".to_owned(),
         on,

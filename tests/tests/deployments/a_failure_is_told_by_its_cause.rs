@@ -7,7 +7,7 @@ use towpath_tests::{Action, Tree};
 use crate::{ROLE, act, world};
 
 /// A function that makes custom resources of one kind: it refuses.
-const SEED: &str = r#"
+pub(crate) const SEED: &str = r#"
   Role:
     Type: AWS::IAM::Role
     Properties:
@@ -35,7 +35,7 @@ const SEED: &str = r#"
 "#;
 
 /// A bucket whose name is taken as soon as the stack's other one is there, which nobody can know before.
-fn twice(first: &str, second: &str) -> String {
+pub(crate) fn twice(first: &str, second: &str) -> String {
     format!(
         "  {first}: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {0}}}}}\n  {second}: {{Type: AWS::S3::Bucket, DependsOn: {first}, Properties: {{BucketName: {0}}}}}\n",
         first.to_lowercase()

@@ -11,6 +11,7 @@ mod a_stack_ends_with_what_it_holds;
 mod data_is_not_lost_unasked;
 mod faults_are_met_as_documented;
 mod inputs_are_checked_before_anything_is_made;
+mod the_page_shows_what_is_said;
 
 use std::fmt::Write as _;
 use std::time::Duration;

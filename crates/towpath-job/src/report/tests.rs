@@ -17,6 +17,7 @@ fn token(attempt: u32) -> Token {
         started_at,
         deadline: started_at + Duration::from_mins(10),
         state: serde_json::Value::Null,
+        last: String::new(),
     }
 }
 
@@ -111,6 +112,7 @@ fn continuing_is_bounded_by_timeout_and_attempts() {
             (Next::Continue(token, _), None) => {
                 assert_eq!(token.state, json!({"stack": "app"}), "{case}");
                 assert_eq!(token.attempt, attempt, "{case}");
+                assert_eq!(token.last, "UPDATE_IN_PROGRESS", "{case}");
             }
             (Next::Report(Report::Failed { message, .. }), Some(part)) => {
                 assert!(message.contains(part), "{case}: {message}");
