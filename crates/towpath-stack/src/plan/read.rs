@@ -130,6 +130,14 @@ async fn one(
                     secrets: secrets::handed_down(&hidden.1, &shown.logical_id, &hidden.0),
                     within,
                 });
+            } else {
+                let name = within.join(".");
+                plan.gaps.push(format!(
+                    "nested stack `{name}` is not looked into, because it is too deep"
+                ));
+                if !place.adds && shown.action != super::Action::Add {
+                    plan.unread.push(name);
+                }
             }
         } else if shown.resource_type == STACK_TYPE {
             plan.gaps.push(format!(
