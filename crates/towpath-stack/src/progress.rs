@@ -184,7 +184,9 @@ fn turn(rows: &[Row], began: i64) -> Turn {
     }
 }
 
+/// In steps of ten seconds, so that who prints each new line prints fewer.
 fn age(seconds: u64) -> String {
+    let seconds = seconds / 10 * 10;
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
@@ -367,7 +369,13 @@ mod tests {
 
     #[test]
     fn ages() {
-        for (seconds, expected) in [(0, "0s"), (59, "59s"), (250, "4m 10s"), (3_900, "1h 5m")] {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "50s"),
+            (250, "4m 10s"),
+            (259, "4m 10s"),
+            (3_900, "1h 5m"),
+        ] {
             assert_eq!(age(seconds), expected);
         }
     }

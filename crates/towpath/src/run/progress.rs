@@ -148,11 +148,12 @@ fn print(screen: &MultiProgress, event: &Event) {
 
 fn said(event: &Event) -> Option<String> {
     match event {
+        // An action may say it itself, where it says of what.
         Event::Progress {
             percent: Some(percent),
             summary,
             ..
-        } => Some(format!("{percent}% {summary}")),
+        } if !summary.contains(&format!("{percent}%")) => Some(format!("{percent}% {summary}")),
         Event::Progress { summary, .. } => Some(summary.clone()),
         _ => None,
     }
