@@ -338,6 +338,18 @@ mod tests {
             (
                 "FAILED",
                 "UNAVAILABLE",
+                "ChangeSet limit exceeded",
+                Verdict::Failed("ChangeSet limit exceeded".into()),
+            ),
+            (
+                "FAILED",
+                "UNAVAILABLE",
+                "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+                Verdict::Failed("Requires capabilities : [CAPABILITY_AUTO_EXPAND]".into()),
+            ),
+            (
+                "FAILED",
+                "UNAVAILABLE",
                 "Transform failed: No updates are to be performed.",
                 Verdict::Failed("Transform failed: No updates are to be performed.".into()),
             ),
@@ -362,6 +374,29 @@ mod tests {
                 expected,
                 "{status} {execution}"
             );
+        }
+    }
+
+    #[test]
+    fn a_change_set_that_is_gone_is_told_by_its_code() {
+        for (code, message, expected) in [
+            ("ChangeSetNotFound", "ChangeSet [x] does not exist", true),
+            (
+                "ChangeSetNotFoundException",
+                "ChangeSet [x] does not exist",
+                true,
+            ),
+            ("ValidationError", "Stack [x] does not exist", false),
+            ("AccessDenied", "ChangeSet [x] does not exist", false),
+        ] {
+            let error = StackError::Call {
+                operation: "describe change set",
+                subject: "x".into(),
+                code: code.into(),
+                message: message.into(),
+                fault: Fault::Refused,
+            };
+            assert_eq!(is_gone(&error), expected, "{code} {message}");
         }
     }
 }

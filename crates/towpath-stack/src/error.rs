@@ -172,6 +172,18 @@ mod tests {
             ),
             (
                 "ValidationError",
+                "Stack:arn is in DELETE_IN_PROGRESS state and can not be updated.",
+                true,
+            ),
+            ("ValidationError", "Stack with id a does not exist", true),
+            ("ValidationError", "No updates are to be performed.", false),
+            (
+                "InsufficientCapabilitiesException",
+                "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+                false,
+            ),
+            (
+                "ValidationError",
                 "Stack [a] already exists and cannot be created again with the changeSet [b].",
                 true,
             ),

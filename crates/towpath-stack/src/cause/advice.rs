@@ -110,6 +110,16 @@ const TABLE: &[(&[&str], Blame, &str)] = &[
         "correct the template where the reason says; `cfn-lint` finds such things before a deployment",
     ),
     (
+        &["requires capabilities"],
+        Blame::Configuration,
+        "if the template may do that, add what is asked for to capabilities= in UserParameters, for example capabilities=CAPABILITY_IAM,CAPABILITY_AUTO_EXPAND",
+    ),
+    (
+        &["changeset limit exceeded", "change set limit exceeded"],
+        Blame::Configuration,
+        "the stack has as many change sets as it may: delete those that nobody waits for (list-change-sets and delete-change-set of the AWS CLI), then retry the stage",
+    ),
+    (
         &[
             "awslambdacodestorage",
             "code storage limit exceeded",
@@ -395,6 +405,17 @@ mod tests {
                 "longer",
             ),
             ("Resource update cancelled", Work, "cancelled"),
+            ("Resource creation cancelled", Work, "cancelled"),
+            (
+                "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+                Configuration,
+                "capabilities=",
+            ),
+            (
+                "ChangeSet limit exceeded",
+                Configuration,
+                "delete-change-set",
+            ),
         ] {
             let advice = advise(reason);
             assert_eq!(advice.blame, blame, "{reason}");

@@ -60,14 +60,23 @@ async fn behind(
     reason: &str,
 ) -> Result<Vec<String>, StackError> {
     let mut found = Vec::new();
-    let hooked = reason.to_lowercase().contains("hook");
-    if reason.contains("AWS::EarlyValidation") || hooked {
+    let hooked = is_of_hook(reason);
+    if is_of_validation(reason) || hooked {
         found = findings(&failed_events(client, change_set).await?);
     }
     if found.is_empty() && hooked {
         found = refusing_hooks(client, change_set).await?;
     }
     Ok(found)
+}
+
+/// The validation before a deployment stopped the change set; what it found is among the events alone.
+fn is_of_validation(reason: &str) -> bool {
+    reason.contains("AWS::EarlyValidation")
+}
+
+fn is_of_hook(reason: &str) -> bool {
+    reason.to_lowercase().contains("hook")
 }
 
 /// The change set of a nested stack that a reason names: `Nested change set <arn> was not successfully created: ...`.
@@ -236,5 +245,34 @@ mod tests {
                 "Site: hook Acme::Guard::Public: the bucket is public",
             ]
         );
+    }
+
+    #[test]
+    fn what_stands_behind_a_reason_is_looked_for_where_the_reason_says() {
+        for (reason, of_validation, of_hook) in [
+            (
+                "The following hook(s)/validation failed: [AWS::EarlyValidation::PropertyValidation]",
+                true,
+                true,
+            ),
+            (
+                "The following hook(s) failed: [Acme::Guard::Public]",
+                false,
+                true,
+            ),
+            (
+                "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+                false,
+                false,
+            ),
+            (
+                "Nested change set arn:x was not successfully created",
+                false,
+                false,
+            ),
+        ] {
+            assert_eq!(is_of_validation(reason), of_validation, "{reason}");
+            assert_eq!(is_of_hook(reason), of_hook, "{reason}");
+        }
     }
 }
