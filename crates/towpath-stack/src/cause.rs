@@ -105,10 +105,7 @@ pub async fn find(
     since: f64,
 ) -> Result<Option<Cause>, StackError> {
     let mut all = events::of_operation(client, stack, token, since).await?;
-    let began = all
-        .iter()
-        .map(|event| event.at)
-        .fold(f64::INFINITY, f64::min);
+    let began = began(&all);
     let mut seen = BTreeSet::from([stack.to_owned()]);
     let mut level = failed_nested_stacks(&all, &seen);
     for _ in 0..DEPTH {
@@ -180,7 +177,7 @@ impl fmt::Display for Leftover {
 }
 
 /// What an update that came through could not delete any more: CloudFormation tries, gives up, and calls the update
-/// complete.
+/// complete. Of nested stacks that were updated with it, too: by the names that lead there, such as `Data.Site`.
 pub async fn leftovers(
     client: &Client,
     stack: &str,
@@ -188,7 +185,37 @@ pub async fn leftovers(
     since: f64,
 ) -> Result<Vec<Leftover>, StackError> {
     let events = events::of_operation(client, stack, token, since).await?;
-    Ok(first::leftovers(&events))
+    let mut left = first::leftovers(&events);
+    let began = began(&events);
+    let mut seen = BTreeSet::from([stack.to_owned()]);
+    let mut level = first::updated_nested_stacks(&events, "");
+    for _ in 0..DEPTH {
+        let mut below = Vec::new();
+        for (name, nested) in level {
+            if !seen.insert(nested.clone()) {
+                continue;
+            }
+            match events::since(client, &nested, began).await {
+                Ok(events) => {
+                    left.extend(first::leftovers(&events).into_iter().map(|one| Leftover {
+                        logical_id: format!("{name}.{}", one.logical_id),
+                        ..one
+                    }));
+                    below.extend(first::updated_nested_stacks(&events, &name));
+                }
+                // What is known of the stacks above is better than nothing.
+                Err(error) => tracing::warn!(%error, "a nested stack's events could not be read"),
+            }
+        }
+        level = below;
+    }
+    Ok(left)
+}
+
+/// When the first of these happened.
+fn began(events: &[Event]) -> f64 {
+    let times = events.iter().map(|event| event.at);
+    times.fold(f64::INFINITY, f64::min)
 }
 
 fn failed_nested_stacks(events: &[Event], seen: &BTreeSet<String>) -> Vec<String> {

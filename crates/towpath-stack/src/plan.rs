@@ -183,13 +183,9 @@ impl Plan {
         own.count()
     }
 
-    /// Whether physical resources of the stack itself may have to be deleted for it.
+    /// Whether physical resources may have to be deleted for it.
     pub fn drops(&self) -> bool {
-        let mut own = self
-            .changes
-            .iter()
-            .filter(|change| change.within.is_empty());
-        own.any(|change| match change.action {
+        self.changes.iter().any(|change| match change.action {
             Action::Remove | Action::Replace | Action::MayReplace | Action::Unknown => true,
             Action::Add | Action::Import | Action::Modify => false,
         })

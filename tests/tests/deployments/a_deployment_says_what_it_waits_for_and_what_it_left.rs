@@ -101,3 +101,33 @@ async fn the_plan_that_was_carried_out_is_published_with_its_values() {
     assert!(page.contains("`Value`: `qa` → `production`"), "{page}");
     assert!(told(&world, &done, "outputs.json").await.contains('{'));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_nested_stack_could_not_delete_is_named_too() {
+    let world = world().await;
+    let put = async |key: &str, text: String| {
+        let put = world.s3.put_object().bucket("release").key(key);
+        let put = put.body(text.into_bytes().into()).send().await;
+        put.expect("an object");
+    };
+    let around = |key: &str| {
+        format!(
+            "Resources:
+  Data:
+    Type: AWS::CloudFormation::Stack
+    Properties: {{TemplateURL: 'https://release.s3.us-east-1.amazonaws.com/{key}'}}
+"
+        )
+    };
+    put("first.yaml", bucket_and("qa")).await;
+    put("second.yaml", topics(1)).await;
+    act(&world, &around("first.yaml"), "").await.succeeded();
+    let file = world.s3.put_object().bucket("app-site").key("index.html");
+    let file = file.body(Vec::from("hello").into()).send().await;
+    file.expect("an object");
+    let done = act(&world, &around("second.yaml"), "&replace=allow").await;
+    assert_eq!(
+        done.succeeded().variables["Leftovers"],
+        "Data.Site (AWS::S3::Bucket app-site)"
+    );
+}

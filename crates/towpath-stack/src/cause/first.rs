@@ -124,6 +124,22 @@ pub(super) fn leftovers(events: &[Event]) -> Vec<Leftover> {
         .collect()
 }
 
+/// The nested stacks that were updated, by the names that lead to them and by ARN; `within` leads to the one whose events
+/// these are.
+pub(super) fn updated_nested_stacks(events: &[Event], within: &str) -> Vec<(String, String)> {
+    let mut stacks = BTreeMap::new();
+    for event in events {
+        let is_nested = is_stack(event) && !is_own(event);
+        if is_nested && event.status.starts_with("UPDATE_") && event.physical_id.starts_with("arn:")
+        {
+            let dot = if within.is_empty() { "" } else { "." };
+            let name = format!("{within}{dot}{}", event.logical_id);
+            stacks.insert(event.physical_id.clone(), name);
+        }
+    }
+    stacks.into_iter().map(|(arn, name)| (name, arn)).collect()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -334,6 +350,27 @@ pub(super) mod tests {
                 resource_type: "AWS::S3::Bucket".into(),
                 reason: "not empty".into(),
             }]
+        );
+    }
+
+    #[test]
+    fn nested_stacks_that_were_updated_are_looked_into() {
+        let row = |id: &str, status, arn: &str| Event {
+            physical_id: arn.into(),
+            ..event(1.0, id, STACK_TYPE, status, "")
+        };
+        let events = [
+            own(2.0, "UPDATE_COMPLETE", ""),
+            row("Data", "UPDATE_COMPLETE", "arn:data"),
+            row("Data", "UPDATE_IN_PROGRESS", "arn:data"),
+            row("New", "CREATE_COMPLETE", "arn:new"),
+            row("Gone", "DELETE_COMPLETE", "arn:gone"),
+        ];
+        let stack = |name: &str| (name.to_owned(), "arn:data".to_owned());
+        assert_eq!(updated_nested_stacks(&events, ""), [stack("Data")]);
+        assert_eq!(
+            updated_nested_stacks(&events, "Outer"),
+            [stack("Outer.Data")]
         );
     }
 }
