@@ -123,8 +123,18 @@ async fn left_behind(
     left
 }
 
+/// How many of what was left behind are in the variable: a success may not fail of too many bytes of variables.
+const IN_VARIABLE: usize = 50;
+
 fn names(left: &[Leftover]) -> String {
-    let names: Vec<String> = left.iter().map(ToString::to_string).collect();
+    let mut names: Vec<String> = left
+        .iter()
+        .take(IN_VARIABLE)
+        .map(ToString::to_string)
+        .collect();
+    if let Some(more @ 1..) = left.len().checked_sub(IN_VARIABLE) {
+        names.push(format!("and {more} more"));
+    }
     names.join(", ")
 }
 
@@ -251,6 +261,12 @@ mod tests {
             });
             each.collect()
         };
+        assert_eq!(names(&left(1)), "Site1 (AWS::S3::Bucket b)");
+        let all = names(&left(52));
+        assert!(
+            all.ends_with(" Site50 (AWS::S3::Bucket b), and 2 more"),
+            "{all}"
+        );
         assert_eq!(told_of(&[]), "");
         let one = told_of(&left(1));
         assert!(
