@@ -9,6 +9,7 @@
 
 mod api;
 mod cors;
+mod deploy;
 mod events;
 mod function;
 mod globals;
@@ -20,6 +21,7 @@ mod rename;
 mod role;
 mod routes;
 mod simple;
+mod state_machine;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,7 +45,17 @@ const API: &str = "AWS::Serverless::Api";
 const HTTP_API: &str = "AWS::Serverless::HttpApi";
 const SIMPLE_TABLE: &str = "AWS::Serverless::SimpleTable";
 const LAYER_VERSION: &str = "AWS::Serverless::LayerVersion";
-const SUPPORTED: [&str; 5] = [FUNCTION, API, HTTP_API, SIMPLE_TABLE, LAYER_VERSION];
+const STATE_MACHINE: &str = "AWS::Serverless::StateMachine";
+const APPLICATION: &str = "AWS::Serverless::Application";
+const SUPPORTED: [&str; 7] = [
+    FUNCTION,
+    API,
+    HTTP_API,
+    SIMPLE_TABLE,
+    LAYER_VERSION,
+    STATE_MACHINE,
+    APPLICATION,
+];
 
 /// What the transform has to know beside the template.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +125,8 @@ pub fn transform(template: &Template, context: &Context) -> Result<Template> {
         made: Map::new(),
         renamed: BTreeMap::new(),
         notifications: Vec::new(),
+        triggers: Vec::new(),
+        preferences: Vec::new(),
     };
     routes::add_implicit_apis(&mut translation)?;
     globals::apply(globals.as_ref(), &mut translation.resources)?;
@@ -163,6 +177,10 @@ struct Translation {
     renamed: BTreeMap<String, String>,
     /// S3 events, which change a bucket that may come later in the template.
     notifications: Vec<events::Notification>,
+    /// Cognito events, which change a user pool likewise.
+    triggers: Vec<events::Trigger>,
+    /// How the functions' aliases move on.
+    preferences: Vec<deploy::Preference>,
 }
 
 impl Translation {
@@ -184,6 +202,8 @@ impl Translation {
                 )?,
                 SIMPLE_TABLE => simple::table(self, &source)?,
                 LAYER_VERSION => simple::layer(self, &source)?,
+                STATE_MACHINE => state_machine::expand(self, &source)?,
+                APPLICATION => simple::application(self, &source)?,
                 other if other.starts_with("AWS::Serverless::") => {
                     let name = |kind: &'static str| kind.rsplit("::").next().unwrap_or(kind);
                     let given = other.rsplit("::").next().unwrap_or(other);
@@ -199,6 +219,10 @@ impl Translation {
         for notification in std::mem::take(&mut self.notifications) {
             notification.attach(&mut self.made)?;
         }
+        for trigger in std::mem::take(&mut self.triggers) {
+            trigger.attach(&mut self.made)?;
+        }
+        deploy::finish(self)?;
         Ok(())
     }
 

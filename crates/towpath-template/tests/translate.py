@@ -29,6 +29,11 @@ for template in json.load(sys.stdin):
     parameters = {
         name: parameter["Default"] for name, parameter in template.get("Parameters", {}).items() if "Default" in parameter
     }
+    # The service does this in a plugin that the library alone does not run.
+    for resource in template["Resources"].values():
+        location = resource.get("Properties", {}).get("Location")
+        if resource["Type"] == "AWS::Serverless::Application" and isinstance(location, str):
+            resource["Properties"]["TemplateUrl"] = location
     try:
         results.append({"template": transform(template, parameters, ManagedPolicies())})
     except Exception as error:

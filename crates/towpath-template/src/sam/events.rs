@@ -5,11 +5,25 @@ use serde_json::{Map, Value, json};
 use super::function::{Target, permission};
 use super::properties::Properties;
 use super::role::Role;
-use super::{Result, Source, Translation, get_att, kind, object, only_if, reference, routes};
-use crate::TemplateError;
+use super::{Result, Source, Translation, get_att, kind, object, reference, routes};
 use crate::suggest::did_you_mean;
 
-const KINDS: [&str; 11] = [
+mod bucket;
+mod polled;
+mod timed;
+
+pub(super) use self::bucket::{Notification, Trigger};
+pub(super) use self::timed::{Callee, Timed};
+
+const KINDS: [&str; 19] = [
+    "AlexaSkill",
+    "Cognito",
+    "DocumentDB",
+    "IoTRule",
+    "MQ",
+    "MSK",
+    "ScheduleV2",
+    "SelfManagedKafka",
     "Api",
     "HttpApi",
     "Schedule",
@@ -22,35 +36,6 @@ const KINDS: [&str; 11] = [
     "S3",
     "CloudWatchLogs",
 ];
-const UNCOVERED: [&str; 10] = [
-    "AlexaSkill",
-    "Cognito",
-    "DocumentDB",
-    "IoTRule",
-    "MSK",
-    "MQ",
-    "ScheduleV2",
-    "SelfManagedKafka",
-    "WebSocketApi",
-    "EventBridgeSchedule",
-];
-/// Properties of an event source mapping that keep their names.
-const MAPPING: &[&str] = &[
-    "BatchSize",
-    "BisectBatchOnFunctionError",
-    "Enabled",
-    "FilterCriteria",
-    "FunctionResponseTypes",
-    "MaximumBatchingWindowInSeconds",
-    "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts",
-    "ParallelizationFactor",
-    "ScalingConfig",
-    "StartingPosition",
-    "StartingPositionTimestamp",
-    "TumblingWindowInSeconds",
-];
-
 /// One event of a function.
 struct Event<'a> {
     source: &'a Source<'a>,
@@ -86,30 +71,22 @@ pub(super) fn expand(
         id: format!("{}{name}", source.id),
     };
     match kind(event) {
-        "Schedule" => this.rule(translation, given, true),
-        "EventBridgeRule" | "CloudWatchEvent" => this.rule(translation, given, false),
-        "SNS" => this.topic(translation, given),
+        "Schedule" => this.timed().rule(translation, given, true),
+        "ScheduleV2" => this.timed().schedule(translation, given),
+        "EventBridgeRule" | "CloudWatchEvent" => this.timed().rule(translation, given, false),
+        "SNS" => this.topic(translation, role, given),
         "S3" => this.bucket(translation, given),
+        "Cognito" => this.pool(translation, given),
         "CloudWatchLogs" => this.logs(translation, given),
-        "SQS" => {
-            role.poll("service-role/AWSLambdaSQSQueueExecutionRole");
-            this.mapping(translation, given, "Queue")
-        }
-        "DynamoDB" => {
-            role.poll("service-role/AWSLambdaDynamoDBExecutionRole");
-            this.mapping(translation, given, "Stream")
-        }
-        "Kinesis" => {
-            role.poll("service-role/AWSLambdaKinesisExecutionRole");
-            this.mapping(translation, given, "Stream")
-        }
-        other if UNCOVERED.contains(&other) => Err(given.fail(format!(
-            "has the type {other}, which the transform on this machine does not cover"
-        ))),
-        other => Err(given.fail(format!(
-            "has the type `{other}`, which does not exist{}",
-            did_you_mean(other, KINDS)
-        ))),
+        "IoTRule" => this.iot_rule(translation, given),
+        "AlexaSkill" => this.skill(translation, given),
+        other => match this.poll(translation, role, other, given)? {
+            None => Ok(()),
+            Some(given) => Err(given.fail(format!(
+                "has the type `{other}`, which does not exist{}",
+                did_you_mean(other, KINDS)
+            ))),
+        },
     }
 }
 
@@ -143,97 +120,41 @@ impl Event<'_> {
         )
     }
 
-    /// A rule of EventBridge, by time or by pattern.
-    fn rule(
-        &self,
-        translation: &mut Translation,
-        mut given: Properties<'_>,
-        is_schedule: bool,
-    ) -> Result<()> {
-        let state = match (
-            given.take("State"),
-            given.take("Enabled").filter(|_| is_schedule),
-        ) {
-            (Some(_), Some(_)) => {
-                return Err(given.fail("has both `State` and `Enabled`: keep one"));
-            }
-            (Some(state), None) => Some(state),
-            (None, Some(Value::Bool(enabled))) => {
-                Some(json!(if enabled { "ENABLED" } else { "DISABLED" }))
-            }
-            (None, Some(_)) => {
-                return Err(given.fail("has an `Enabled` that is neither true nor false"));
-            }
-            (None, None) => None,
-        };
-        let id = given
-            .take("Target")
-            .and_then(|target| target.get("Id").cloned());
-        let mut target = Map::from_iter([
-            ("Arn".to_owned(), self.target.arn()),
-            (
-                "Id".to_owned(),
-                id.unwrap_or_else(|| json!(format!("{}LambdaTarget", self.id))),
-            ),
-        ]);
-        given.pass(
-            &["Input", "InputPath", "InputTransformer", "RetryPolicy"],
-            &mut target,
-        );
-        if let Some(queue) = given.take("DeadLetterConfig") {
-            if queue.get("Arn").is_none() {
-                return Err(given.fail(
-                    "has a `DeadLetterConfig` without an `Arn`; a queue made for it is not covered",
-                ));
-            }
-            target.insert("DeadLetterConfig".to_owned(), queue);
+    fn timed(&self) -> Timed<'_> {
+        Timed {
+            source: self.source,
+            callee: Callee::Function(self.target),
+            id: self.id.clone(),
         }
-        let mut rule = Map::new();
-        if is_schedule {
-            rule.insert("ScheduleExpression".to_owned(), given.need("Schedule")?);
-        } else {
-            rule.insert("EventPattern".to_owned(), given.need("Pattern")?);
-            given.pass(&["EventBusName"], &mut rule);
-        }
-        for name in ["Name", "RuleName"] {
-            if let Some(name) = given.take(name) {
-                rule.insert("Name".to_owned(), name);
-            }
-        }
-        given.pass(&["Description"], &mut rule);
-        rule.extend(state.map(|state| ("State".to_owned(), state)));
-        rule.insert("Targets".to_owned(), json!([target]));
-        let known = [
-            "DeadLetterConfig",
-            "Description",
-            "Enabled",
-            "EventBusName",
-            "Input",
-            "InputPath",
-            "InputTransformer",
-            "Name",
-            "Pattern",
-            "RetryPolicy",
-            "RuleName",
-            "Schedule",
-            "State",
-            "Target",
-        ];
-        given.finish(&known, &[])?;
-        self.add(translation, "", "AWS::Events::Rule", Value::Object(rule))?;
-        self.permit(
-            translation,
-            "events.amazonaws.com",
-            "SourceArn",
-            get_att(&self.id, "Arn"),
-        )
     }
 
-    fn topic(&self, translation: &mut Translation, mut given: Properties<'_>) -> Result<()> {
+    /// A topic calls the function itself, or by way of a queue.
+    fn topic(
+        &self,
+        translation: &mut Translation,
+        role: &mut Role,
+        mut given: Properties<'_>,
+    ) -> Result<()> {
         let topic = given.need("Topic")?;
+        let queue = match given.take("SqsSubscription") {
+            None | Some(Value::Bool(false)) => None,
+            Some(Value::Bool(true)) => Some(self.new_queue(translation, &topic)?),
+            Some(own) => {
+                let (Some(arn), Some(url)) = (own.get("QueueArn"), own.get("QueueUrl")) else {
+                    return Err(given.fail(
+                        "has a `SqsSubscription` that is neither true nor a mapping with `QueueArn` and `QueueUrl`",
+                    ));
+                };
+                Some((own.clone(), arn.clone(), url.clone()))
+            }
+        };
+        let endpoint = queue
+            .as_ref()
+            .map_or_else(|| self.target.arn(), |(_, arn, _)| arn.clone());
+        let protocol = if queue.is_some() { "sqs" } else { "lambda" };
         let mut subscription = Map::from_iter([
-            ("Endpoint".to_owned(), self.target.arn()),
-            ("Protocol".to_owned(), json!("lambda")),
+            ("Endpoint".to_owned(), endpoint),
+            ("Protocol".to_owned(), json!(protocol)),
             ("TopicArn".to_owned(), topic.clone()),
         ]);
         let passed = [
@@ -243,47 +164,91 @@ impl Event<'_> {
             "Region",
         ];
         given.pass(&passed, &mut subscription);
-        given.finish(&["Topic"], &["SqsSubscription"])?;
-        self.add(
-            translation,
-            "",
-            "AWS::SNS::Subscription",
-            Value::Object(subscription),
-        )?;
-        self.permit(translation, "sns.amazonaws.com", "SourceArn", topic)
+        given.finish(&["Topic", "SqsSubscription"], &[])?;
+        let kind = "AWS::SNS::Subscription";
+        self.add(translation, "", kind, Value::Object(subscription))?;
+        let Some((own, arn, url)) = queue else {
+            return self.permit(translation, "sns.amazonaws.com", "SourceArn", topic);
+        };
+        let statement = json!({
+            "Action": "sqs:SendMessage",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        });
+        let policy = json!({
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+            "Queues": [url],
+        });
+        let id = own
+            .get("QueuePolicyLogicalId")
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("{}QueuePolicy", self.id), str::to_owned);
+        translation.add(&id, self.source.beside("AWS::SQS::QueuePolicy", policy))?;
+        role.poll("service-role/AWSLambdaSQSQueueExecutionRole");
+        // `Enabled` of the template counts for nothing on AWS either.
+        let mapping = json!({
+            "BatchSize": own.get("BatchSize").cloned().unwrap_or_else(|| json!(10)),
+            "Enabled": true,
+            "EventSourceArn": arn,
+            "FunctionName": self.target.name(),
+        });
+        let kind = "AWS::Lambda::EventSourceMapping";
+        self.add(translation, "EventSourceMapping", kind, mapping)
     }
 
-    /// A source that Lambda polls.
-    fn mapping(
+    /// A queue between topic and function: no settings of its own, its ARN and its URL.
+    fn new_queue(
         &self,
         translation: &mut Translation,
-        mut given: Properties<'_>,
-        property: &str,
-    ) -> Result<()> {
-        let mut mapping = Map::from_iter([
-            ("EventSourceArn".to_owned(), given.need(property)?),
-            ("FunctionName".to_owned(), self.target.name()),
+        topic: &Value,
+    ) -> Result<(Value, Value, Value)> {
+        let fifo = topic
+            .get("Ref")
+            .and_then(Value::as_str)
+            .and_then(|id| translation.resources.get(id))
+            .and_then(|topic| topic.get("Properties")?.get("FifoTopic"))
+            .map(|fifo| translation.known(fifo.clone()))
+            .filter(|fifo| fifo != &json!(false));
+        let queue = object([("FifoQueue", fifo)]);
+        self.add(translation, "Queue", "AWS::SQS::Queue", queue)?;
+        let id = format!("{}Queue", self.id);
+        Ok((json!({}), get_att(&id, "Arn"), reference(&id)))
+    }
+
+    fn iot_rule(&self, translation: &mut Translation, mut given: Properties<'_>) -> Result<()> {
+        let payload = object([
+            ("Sql", Some(given.need("Sql")?)),
+            ("RuleDisabled", Some(json!(false))),
+            (
+                "Actions",
+                Some(json!([{"Lambda": {"FunctionArn": self.target.arn()}}])),
+            ),
+            ("AwsIotSqlVersion", given.take("AwsIotSqlVersion")),
         ]);
-        given.pass(MAPPING, &mut mapping);
-        if property == "Stream" && !mapping.contains_key("StartingPosition") {
-            return Err(given.fail("has no `StartingPosition`, which a stream needs"));
-        }
-        let known: Vec<&str> = MAPPING.iter().copied().chain([property]).collect();
-        given.finish(
-            &known,
-            &[
-                "DestinationConfig",
-                "KmsKeyArn",
-                "MetricsConfig",
-                "ProvisionedPollerConfig",
-            ],
-        )?;
-        self.add(
-            translation,
-            "",
-            "AWS::Lambda::EventSourceMapping",
-            Value::Object(mapping),
-        )
+        given.finish(&["AwsIotSqlVersion", "Sql"], &[])?;
+        let text = format!(
+            "arn:{}:iot:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{RuleName}}",
+            translation.partition
+        );
+        let arn = json!({"Fn::Sub": [text, {"RuleName": reference(&self.id)}]});
+        let mut permission =
+            permission(self.target, "iot.amazonaws.com", [("SourceArn", Some(arn))]);
+        permission["SourceAccount"] = json!({"Fn::Sub": "${AWS::AccountId}"});
+        let kind = "AWS::Lambda::Permission";
+        self.add(translation, "Permission", kind, permission)?;
+        let rule = json!({ "TopicRulePayload": payload });
+        self.add(translation, "", "AWS::IoT::TopicRule", rule)
+    }
+
+    fn skill(&self, translation: &mut Translation, mut given: Properties<'_>) -> Result<()> {
+        let skill = given.take("SkillId");
+        given.finish(&["SkillId"], &[])?;
+        let principal = "alexa-appkit.amazon.com";
+        let permission = permission(self.target, principal, [("EventSourceToken", skill)]);
+        let kind = "AWS::Lambda::Permission";
+        self.add(translation, "Permission", kind, permission)
     }
 
     fn logs(&self, translation: &mut Translation, mut given: Properties<'_>) -> Result<()> {
@@ -299,104 +264,5 @@ impl Event<'_> {
         let mut resource = self.source.beside("AWS::Logs::SubscriptionFilter", filter);
         resource["DependsOn"] = json!([format!("{}Permission", self.id)]);
         translation.add(&self.id, resource)
-    }
-
-    fn bucket(&self, translation: &mut Translation, mut given: Properties<'_>) -> Result<()> {
-        let bucket = given.need("Bucket")?;
-        let Some(bucket) = bucket.get("Ref").and_then(Value::as_str) else {
-            return Err(given.fail("has a `Bucket` that is no `Ref` to a bucket of this template"));
-        };
-        let events = match given.need("Events")? {
-            Value::Array(events) => events,
-            one => vec![one],
-        };
-        let filter = given.take("Filter");
-        given.finish(&["Bucket", "Events", "Filter"], &[])?;
-        self.permit(
-            translation,
-            "s3.amazonaws.com",
-            "SourceAccount",
-            reference("AWS::AccountId"),
-        )?;
-        translation.notifications.push(Notification {
-            function: self.source.id.to_owned(),
-            bucket: bucket.to_owned(),
-            permission: format!("{}Permission", self.id),
-            condition: self.source.condition().map(str::to_owned),
-            configurations: events
-                .into_iter()
-                .map(|event| {
-                    let configuration = object([
-                        ("Function", Some(self.target.arn())),
-                        ("Filter", filter.clone()),
-                        ("Event", Some(event)),
-                    ]);
-                    only_if(self.source.condition(), configuration)
-                })
-                .collect(),
-        });
-        Ok(())
-    }
-}
-
-/// An S3 event, which is a property of the bucket and not a resource of its own.
-pub(super) struct Notification {
-    function: String,
-    bucket: String,
-    permission: String,
-    condition: Option<String>,
-    configurations: Vec<Value>,
-}
-
-impl Notification {
-    /// Puts the notification into its bucket and makes the bucket wait for the permission, without which S3 would
-    /// refuse it. With a condition the wait is a tag, since `DependsOn` knows no conditions.
-    pub(super) fn attach(self, resources: &mut Map<String, Value>) -> Result<()> {
-        let bucket = resources
-            .get_mut(&self.bucket)
-            .filter(|bucket| kind(bucket) == "AWS::S3::Bucket");
-        let Some(bucket) = bucket.and_then(Value::as_object_mut) else {
-            let what = format!(
-                "has an S3 event of `{}`, which is no bucket of this template",
-                self.bucket
-            );
-            return Err(TemplateError::transform(&self.function, what));
-        };
-        let shape = || {
-            TemplateError::transform(&self.bucket, "has notifications or tags of the wrong shape")
-        };
-        let properties = bucket.entry("Properties").or_insert_with(|| json!({}));
-        let properties = properties.as_object_mut().ok_or_else(shape)?;
-        let notifications = properties
-            .entry("NotificationConfiguration")
-            .or_insert_with(|| json!({}));
-        let notifications = notifications.as_object_mut().ok_or_else(shape)?;
-        let functions = notifications
-            .entry("LambdaConfigurations")
-            .or_insert_with(|| json!([]));
-        functions
-            .as_array_mut()
-            .ok_or_else(shape)?
-            .extend(self.configurations);
-        if let Some(condition) = &self.condition {
-            let tags = properties
-                .entry("Tags")
-                .or_insert_with(|| json!([]))
-                .as_array_mut()
-                .ok_or_else(shape)?;
-            tags.push(json!({
-                "Key": format!("sam:ConditionalDependsOn:{}", self.permission),
-                "Value": {"Fn::If": [condition, reference(&self.permission), "no dependency"]},
-            }));
-            return Ok(());
-        }
-        let mut waits = match bucket.remove("DependsOn") {
-            None => Vec::new(),
-            Some(Value::Array(names)) => names,
-            Some(name) => vec![name],
-        };
-        waits.push(json!(self.permission));
-        bucket.insert("DependsOn".to_owned(), waits.into());
-        Ok(())
     }
 }

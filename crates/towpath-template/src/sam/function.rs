@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::properties::Properties;
 use super::role::Role;
 use super::{
-    FUNCTION, Result, Source, Translation, events, get_att, object, publish, reference, tag_list,
+    FUNCTION, Result, Source, Translation, deploy, events, get_att, object, publish, reference,
+    tag_list,
 };
 
 /// Properties that the function takes over under the same name.
@@ -40,6 +41,7 @@ const OTHERS: &[&str] = &[
     "AutoPublishCodeSha256",
     "CodeUri",
     "DeadLetterQueue",
+    "DeploymentPreference",
     "EventInvokeConfig",
     "Events",
     "FunctionUrlConfig",
@@ -57,7 +59,6 @@ const OTHERS: &[&str] = &[
 const UNCOVERED: &[&str] = &[
     "CapacityProviderConfig",
     "Connectors",
-    "DeploymentPreference",
     "DurableConfig",
     "FunctionScalingConfig",
     "PropagateTags",
@@ -128,7 +129,11 @@ pub(super) fn expand(translation: &mut Translation, source: &Source<'_>) -> Resu
     tags.extend(tag_list(&own_tags));
     function.insert("Tags".to_owned(), tags.clone().into());
 
-    let mut role = Role::new(translation, source, &mut given, tags)?;
+    let assume = given
+        .take("AssumeRolePolicyDocument")
+        .unwrap_or_else(|| Role::assumed_by("lambda.amazonaws.com"));
+    let mut role = Role::new(translation, source, &mut given, tags, assume)?;
+    role.log();
     if let Some(mode) = given.take("Tracing") {
         role.trace();
         function.insert("TracingConfig".to_owned(), json!({"Mode": mode}));
@@ -157,6 +162,10 @@ pub(super) fn expand(translation: &mut Translation, source: &Source<'_>) -> Resu
     }
     function.insert("Role".to_owned(), role.arn());
 
+    let preference = deploy::parse(translation, source, &mut given)?;
+    if preference.is_some() && !target.is_alias {
+        return Err(given.fail("has a `DeploymentPreference`, which needs `AutoPublishAlias`"));
+    }
     if target.is_alias {
         publish::version_and_alias(
             translation,
@@ -165,6 +174,7 @@ pub(super) fn expand(translation: &mut Translation, source: &Source<'_>) -> Resu
             &mut function,
             &target,
             &role,
+            preference,
         )?;
     } else if given.take("ProvisionedConcurrencyConfig").is_some() {
         return Err(
@@ -190,7 +200,15 @@ pub(super) fn expand(translation: &mut Translation, source: &Source<'_>) -> Resu
         publish::event_invoke(translation, source, &target, &mut role, &configuration)?;
     }
     let events = given.mapping("Events")?;
-    for (name, event) in &events {
+    // The role's policies stand in this order.
+    let mut in_order: Vec<(&String, &Value)> = events.iter().collect();
+    in_order.sort_by_key(|(name, event)| {
+        let path = event
+            .get("Properties")
+            .and_then(|properties| properties.get("Path")?.as_str());
+        path.unwrap_or(name).to_owned()
+    });
+    for (name, event) in in_order {
         events::expand(translation, source, &target, &mut role, name, event)?;
     }
     let known: Vec<&str> = PASSED.iter().chain(OTHERS).copied().collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{API, FUNCTION, HTTP_API, LAYER_VERSION, Result, SIMPLE_TABLE};
+use super::{API, FUNCTION, HTTP_API, LAYER_VERSION, Result, SIMPLE_TABLE, STATE_MACHINE};
 use crate::TemplateError;
 use crate::suggest::did_you_mean;
 
@@ -12,7 +12,7 @@ const SECTIONS: [(&str, &str); 8] = [
     ("HttpApi", HTTP_API),
     ("SimpleTable", SIMPLE_TABLE),
     ("LayerVersion", LAYER_VERSION),
-    ("StateMachine", "AWS::Serverless::StateMachine"),
+    ("StateMachine", STATE_MACHINE),
     ("CapacityProvider", "AWS::Serverless::CapacityProvider"),
     ("WebSocketApi", "AWS::Serverless::WebSocketApi"),
 ];
@@ -84,7 +84,8 @@ fn merge(common: Value, own: Value) -> Value {
     }
 }
 
-fn is_function(map: &Map<String, Value>) -> bool {
+/// Whether a mapping is a call of a function of the language.
+pub(super) fn is_function(map: &Map<String, Value>) -> bool {
     map.len() == 1
         && map
             .keys()

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::deploy::Preference;
 use super::function::Target;
 use super::properties::Properties;
 use super::role::Role;
@@ -38,6 +39,7 @@ pub(super) fn version_and_alias(
     function: &mut Map<String, Value>,
     target: &Target,
     role: &Role,
+    preference: Option<Preference>,
 ) -> Result<()> {
     let alias = alias(translation, source, &given.need("AutoPublishAlias")?)?;
     let all = given
@@ -76,7 +78,12 @@ pub(super) fn version_and_alias(
             given.take("ProvisionedConcurrencyConfig"),
         ),
     ]);
-    translation.add(&target.id, source.beside("AWS::Lambda::Alias", properties))?;
+    let mut resource = source.beside("AWS::Lambda::Alias", properties);
+    if let Some(preference) = preference {
+        resource["UpdatePolicy"] = preference.update_policy();
+        translation.preferences.push(preference);
+    }
+    translation.add(&target.id, resource)?;
     translation
         .renamed
         .insert(format!("{}.Version", source.id), version);

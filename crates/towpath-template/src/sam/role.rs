@@ -1,6 +1,4 @@
-//! The role that a function gets when it names none.
-
-use std::collections::BTreeSet;
+//! The role that a function or a state machine gets when it names none.
 
 use serde_json::{Map, Value, json};
 
@@ -8,14 +6,16 @@ use super::policies::{self, Policy};
 use super::properties::Properties;
 use super::{Result, Source, Translation, get_att, no_value};
 
-/// A function's role: one of its own, being put together, or a given one.
+/// A resource's role: one of its own, being put together, or a given one.
 pub(super) struct Role {
     id: String,
     partition: &'static str,
     given: Option<Value>,
     managed: Vec<Value>,
-    /// Managed policies of event sources; they come last, sorted.
-    sources: BTreeSet<&'static str>,
+    /// Managed policies of event sources; they come last.
+    sources: Vec<&'static str>,
+    /// Policies of event sources, which come last too.
+    source_policies: Vec<Value>,
     /// Policies that the transform adds; they come before the template's.
     own: Vec<Value>,
     inline: Vec<Value>,
@@ -28,14 +28,8 @@ impl Role {
         source: &Source<'_>,
         given: &mut Properties<'_>,
         tags: Vec<Value>,
+        assume: Value,
     ) -> Result<Self> {
-        let assume = given.take("AssumeRolePolicyDocument").unwrap_or_else(|| {
-            json!({"Version": "2012-10-17", "Statement": [{
-                "Action": ["sts:AssumeRole"],
-                "Effect": "Allow",
-                "Principal": {"Service": ["lambda.amazonaws.com"]},
-            }]})
-        });
         let mut rest = Map::from_iter([("AssumeRolePolicyDocument".to_owned(), assume)]);
         if let Some(path) = given.take("RolePath") {
             rest.insert("Path".to_owned(), path);
@@ -49,21 +43,34 @@ impl Role {
         {
             return Err(given.fail("has a `Role` that depends on a condition, which the transform on this machine does not cover"));
         }
-        let mut role = Self {
+        Ok(Self {
             id: format!("{}Role", source.id),
             partition: translation.partition,
             given: role,
             managed: Vec::new(),
-            sources: BTreeSet::new(),
+            sources: Vec::new(),
+            source_policies: Vec::new(),
             own: Vec::new(),
             inline: Vec::new(),
             rest,
-        };
-        role.manage("service-role/AWSLambdaBasicExecutionRole");
-        Ok(role)
+        })
     }
 
-    /// What the function's `Role` is.
+    /// The trust policy that lets a service take on the role.
+    pub(super) fn assumed_by(service: &str) -> Value {
+        json!({"Version": "2012-10-17", "Statement": [{
+            "Action": ["sts:AssumeRole"],
+            "Effect": "Allow",
+            "Principal": {"Service": [service]},
+        }]})
+    }
+
+    /// What a function needs to write its log.
+    pub(super) fn log(&mut self) {
+        self.manage("service-role/AWSLambdaBasicExecutionRole");
+    }
+
+    /// What the resource's `Role` is.
     pub(super) fn arn(&self) -> Value {
         self.given
             .clone()
@@ -85,7 +92,23 @@ impl Role {
 
     /// What an event source that Lambda polls needs: a managed policy, by name.
     pub(super) fn poll(&mut self, policy: &'static str) {
-        self.sources.insert(policy);
+        self.sources.push(policy);
+    }
+
+    /// What an event source needs that no managed policy grants; the same document is not added twice.
+    pub(super) fn add_source(&mut self, name: &str, document: Value) {
+        let policies = self
+            .own
+            .iter()
+            .chain(&self.inline)
+            .chain(&self.source_policies);
+        if policies
+            .map(|policy| &policy["PolicyDocument"])
+            .all(|other| *other != document)
+        {
+            self.source_policies
+                .push(json!({"PolicyName": name, "PolicyDocument": document}));
+        }
     }
 
     /// A policy that follows from another property of the function.
@@ -137,7 +160,7 @@ impl Role {
         )));
     }
 
-    /// Adds the role, if it is the function's own.
+    /// Adds the role, if it is the resource's own.
     pub(super) fn finish(
         mut self,
         translation: &mut Translation,
@@ -157,7 +180,8 @@ impl Role {
         }
         let mut properties = self.rest;
         properties.insert("ManagedPolicyArns".to_owned(), managed.into());
-        let policies: Vec<Value> = self.own.into_iter().chain(self.inline).collect();
+        let policies = self.own.into_iter().chain(self.inline);
+        let policies: Vec<Value> = policies.chain(self.source_policies).collect();
         if !policies.is_empty() {
             properties.insert("Policies".to_owned(), policies.into());
         }

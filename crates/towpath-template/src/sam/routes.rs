@@ -455,7 +455,7 @@ impl PathItem {
 }
 
 /// The one condition, or a new one called `name` that holds if any of them does.
-fn any_of(
+pub(super) fn any_of(
     translation: &mut Translation,
     conditions: &BTreeSet<String>,
     name: &str,

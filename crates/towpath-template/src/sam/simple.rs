@@ -1,10 +1,11 @@
-//! `AWS::Serverless::SimpleTable` and `AWS::Serverless::LayerVersion`.
+//! `AWS::Serverless::SimpleTable`, `AWS::Serverless::LayerVersion` and `AWS::Serverless::Application`.
 
 use serde_json::{Map, Value, json};
 
 use super::properties::Properties;
 use super::{
-    LAYER_VERSION, Result, SIMPLE_TABLE, Source, Translation, canonical, short_hash, tag_list,
+    APPLICATION, LAYER_VERSION, Result, SIMPLE_TABLE, Source, Translation, canonical, short_hash,
+    tag_list,
 };
 
 const TABLE_PROPERTIES: &[&str] = &[
@@ -131,4 +132,30 @@ pub(super) fn layer(translation: &mut Translation, source: &Source<'_>) -> Resul
     resource["DeletionPolicy"] = retention;
     translation.renamed.insert(source.id.to_owned(), id.clone());
     translation.add(&id, resource)
+}
+
+/// A nested stack. Its template is a file, which packaging has put into S3.
+pub(super) fn application(translation: &mut Translation, source: &Source<'_>) -> Result<()> {
+    let mut given = Properties::new(source.id, APPLICATION, source.resource.get("Properties"))?;
+    let location = match given.need("Location")? {
+        Value::Object(map) if map.contains_key("ApplicationId") => {
+            return Err(given.fail(
+                "has a `Location` in the Serverless Application Repository, which this machine does not have: take the \
+                 application's template into the project and name it by its path",
+            ));
+        }
+        location => location,
+    };
+    let own_tags = given.mapping("Tags")?;
+    let mut tags = vec![json!({"Key": "lambda:createdBy", "Value": "SAM"})];
+    tags.extend(tag_list(&own_tags));
+    let mut made = Map::from_iter([
+        ("TemplateURL".to_owned(), location),
+        ("Tags".to_owned(), tags.into()),
+    ]);
+    let passed = ["NotificationARNs", "Parameters", "TimeoutInMinutes"];
+    given.pass(&passed, &mut made);
+    given.finish(&[&passed[..], &["Location", "Tags"]].concat(), &[])?;
+    let stack = source.instead("AWS::CloudFormation::Stack", made.into());
+    translation.add(source.id, stack)
 }

@@ -206,8 +206,8 @@ fn rest_apis_get_deployments_and_stages() {
     insta::assert_snapshot!(inventory(&made(include_str!("../../tests/sam/plain_rest_api.yaml"))), @r"
     Hello AWS::Lambda::Function
     HelloRootPermissionProd AWS::Lambda::Permission
-    HelloProxyPermissionProd AWS::Lambda::Permission
     HelloItemPermissionProd AWS::Lambda::Permission
+    HelloProxyPermissionProd AWS::Lambda::Permission
     HelloRole AWS::IAM::Role
     Stored AWS::ApiGateway::RestApi
     StoredDeployment2eb222fb1b AWS::ApiGateway::Deployment
@@ -350,6 +350,12 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         function("CodeUri: {Bucket: b}"),
         function("InlineCode: x, MemorySise: 1"),
         function("InlineCode: x, DeploymentPreference: {Type: AllAtOnce}"),
+        function("InlineCode: x, AutoPublishAlias: live, DeploymentPreference: {Hooks: {}}"),
+        function("InlineCode: x, AutoPublishAlias: live, DeploymentPreference: {Type: AllAtOnce, Enabled: !If [C, true, false]}"),
+        "Resources: {A: {Type: AWS::Serverless::StateMachine, Properties: {DefinitionUri: s3://b/k, Events: {E: {Type: Api}}}}}".to_owned(),
+        "Resources: {A: {Type: AWS::Serverless::StateMachine, Properties: {DefinitionUri: s3://b/k, Events: {E: {Type: S3}}}}}".to_owned(),
+        "Resources: {A: {Type: AWS::Serverless::Application, Properties: {Location: {ApplicationId: a, SemanticVersion: 1.0.0}}}}".to_owned(),
+        "Resources: {A: {Type: AWS::Serverless::GraphQLApi}}".to_owned(),
         function("InlineCode: x, AutoPublishAlias: !Sub '${x}'"),
         function("InlineCode: x, Policies: [{S3ReadPolice: {}}]"),
         function("InlineCode: x, Policies: [{S3ReadPolicy: {}}]"),
@@ -365,6 +371,12 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         "Resources: {F: {Type: AWS::Serverless::Function, Properties: text}}".to_owned(),
         event("{Type: Apo}"),
         event("{Type: MSK}"),
+        event("{Type: MQ, Properties: {Broker: b, SourceAccessConfigurations: [{Type: VIRTUAL_HOST, URI: v}]}}"),
+        event("{Type: SelfManagedKafka, Properties: {KafkaBootstrapServers: [a], Topics: [t], SourceAccessConfigurations: [{Type: VPC_SUBNET, URI: s}]}}"),
+        event("{Type: Kinesis, Properties: {Stream: s, StartingPosition: LATEST, DestinationConfig: {OnFailure: {Type: FTP}}}}"),
+        event("{Type: Cognito, Properties: {UserPool: !Ref Nope, Trigger: PreSignUp}}"),
+        event("{Type: ScheduleV2, Properties: {ScheduleExpression: x, Name: n, OmitName: true}}"),
+        event("{Type: Schedule, Properties: {Schedule: x, DeadLetterConfig: {Arn: a, Type: SQS}}}"),
         event("{Type: Api, Properties: {Path: /x}}"),
         event("{Type: Api, Properties: {Path: x, Method: get}}"),
         event("{Type: Api, Properties: {Path: /x, Method: fetch}}"),
@@ -410,14 +422,20 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         );
     }
     insta::assert_snapshot!(seen.join("\n"), @r"
-    resource `A` has the type AWS::Serverless::StateMachine, which the transform on this machine does not cover
+    resource `A` (AWS::Serverless::StateMachine) has neither `Definition` nor `DefinitionUri`
     resource `A` has the type AWS::Serverless::Funktion, which the transform on this machine does not cover; did you mean `Function`?
     `Globals.Functon` is no kind of SAM resource; did you mean `Function`?
     resource `F` (AWS::Serverless::Function) has neither `CodeUri` nor `InlineCode`
     resource `F` (AWS::Serverless::Function) has a `CodeUri` that is no object in S3: package the template first, which turns a local path into one
     resource `F` (AWS::Serverless::Function) has a `CodeUri` that is no object in S3: package the template first, which turns a local path into one
     resource `F` (AWS::Serverless::Function) has no property `MemorySise`; did you mean `MemorySize`?
-    resource `F` (AWS::Serverless::Function) has `DeploymentPreference`, which the transform on this machine does not cover
+    resource `F` (AWS::Serverless::Function) has a `DeploymentPreference`, which needs `AutoPublishAlias`
+    resource `F` (DeploymentPreference) has no `Type`, which it needs
+    resource `F` (DeploymentPreference) has an `Enabled` that is not known before the stack is made: say true or false, or refer to a parameter
+    resource `A` (event `E`) has the type Api, which the transform on this machine does not cover for a state machine: write the method with its integration into the API's `DefinitionBody`
+    resource `A` (event `E`) has the type `S3`, which a state machine does not have
+    resource `A` (AWS::Serverless::Application) has a `Location` in the Serverless Application Repository, which this machine does not have: take the application's template into the project and name it by its path
+    resource `A` has the type AWS::Serverless::GraphQLApi, which the transform on this machine does not cover
     resource `F` has an `AutoPublishAlias` that is no plain text: it is part of a logical id, so it may at most be a `Ref` to a parameter
     resource `F` (AWS::Serverless::Function) has a policy that has no `Statement`, and `S3ReadPolice` is no policy template that is known here; did you mean `S3ReadPolicy`?
     resource `F` (AWS::Serverless::Function) has a policy that uses S3ReadPolicy without its parameter `BucketName`
@@ -432,7 +450,13 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
     resource `F` (AWS::Serverless::Function) has no `Handler`, which it needs
     resource `F` (AWS::Serverless::Function) has properties that are no mapping
     resource `F` (event `E`) has the type `Apo`, which does not exist; did you mean `Api`?
-    resource `F` (event `E`) has the type MSK, which the transform on this machine does not cover
+    resource `F` (event `E`) has no `Stream`, which it needs
+    resource `F` (event `E`) needs `SourceAccessConfigurations` with one entry of the type BASIC_AUTH that has a `URI`
+    resource `F` (event `E`) needs both VPC_SUBNET and VPC_SECURITY_GROUP in `SourceAccessConfigurations`, or neither
+    resource `F` (event `E`) has a destination of failures whose `Type` is not SQS, SNS, S3 or Kafka
+    resource `F` (event `E`) has a `UserPool` that is no `Ref` to a user pool of this template
+    resource `F` (event `E`) has both `Name` and `OmitName`: keep one
+    resource `F` (event `E`) has a `DeadLetterConfig` that needs either the `Arn` of a queue or the `Type` SQS
     resource `F` (event `E`) has no `Method`, which it needs
     resource `F` (event `E`) has the `Path` `x`: start it with a slash
     resource `F` (event `E`) has the `Method` `fetch`, which is no method of HTTP; `any` is all of them
