@@ -1,5 +1,7 @@
 //! Types of which only the record exists: plausible ids and attributes, no effect.
 
+mod serverless;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -8,6 +10,9 @@ use super::{Made, Scene};
 
 /// A record with the physical id and the attributes that the type would have.
 pub(super) fn create(scene: &Scene, resource_type: &str, properties: &Value) -> Made {
+    if let Some(made) = serverless::create(scene, resource_type, properties) {
+        return made;
+    }
     let world = &scene.world;
     let named = |property: &str| names::physical(scene, properties, property, Rules::PLAIN);
     match resource_type {

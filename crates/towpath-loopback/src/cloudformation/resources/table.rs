@@ -1,5 +1,7 @@
 //! The table of resource types: how each is served, what names it and what replaces it.
 
+mod serverless;
+
 /// What is known of a resource type before any resource of it exists.
 #[derive(Debug)]
 pub(crate) struct ResourceType {
@@ -66,7 +68,7 @@ const fn of(
 /// The one type behind all of a template's own, `Custom::*`.
 const CUSTOM: &str = "AWS::CloudFormation::CustomResource";
 
-/// Every type that is served. What replaces a resource is as the CloudFormation resource reference says.
+/// The types that are served, but for those in [`serverless`]. What replaces a resource is as the CloudFormation resource reference says.
 static TYPES: &[ResourceType] = &[
     of(
         "AWS::Lambda::Function",
@@ -343,6 +345,10 @@ static TYPES: &[ResourceType] = &[
     ),
 ];
 
+fn all() -> impl Iterator<Item = &'static ResourceType> {
+    TYPES.iter().chain(serverless::TYPES)
+}
+
 /// The type of that name, if it is served.
 pub(crate) fn find(name: &str) -> Option<&'static ResourceType> {
     let name = if name.starts_with("Custom::") {
@@ -350,7 +356,7 @@ pub(crate) fn find(name: &str) -> Option<&'static ResourceType> {
     } else {
         name
     };
-    TYPES.iter().find(|known| known.name == name)
+    all().find(|known| known.name == name)
 }
 
 #[cfg(test)]
@@ -359,7 +365,7 @@ mod tests {
 
     #[test]
     fn the_table_names_each_type_once() {
-        let mut names: Vec<_> = TYPES.iter().map(|known| known.name).collect();
+        let mut names: Vec<_> = all().map(|known| known.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -368,10 +374,31 @@ mod tests {
 
     #[test]
     fn a_name_of_ones_own_needs_a_replacement_to_change() {
-        for known in TYPES {
+        for known in all() {
             if let Some(name) = known.name_property {
                 assert!(known.replaced_by.contains(&name), "{}", known.name);
             }
         }
+    }
+
+    #[test]
+    fn every_type_that_the_sam_transform_makes_is_served() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../towpath-template/tests/sam");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let template = towpath_template::Template::parse(&text).unwrap();
+            let made = towpath_template::sam::transform(
+                &template,
+                &towpath_template::sam::Context::default(),
+            );
+            for (id, resource) in made.unwrap().resources() {
+                let kind = resource["Type"].as_str().unwrap();
+                assert!(find(kind).is_some(), "{}: {id} is {kind}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count > 100, "the templates have gone");
     }
 }
