@@ -46,6 +46,7 @@ const FUNCTIONS: [Function; 5] = [
             "stack=app",
             "template=A::t",
             "stack=app&template=A::t",
+            "stack-for=app&template=A::t",
             "stack=app&action=execute",
             "stack=app&action=delete",
             "action=sweep",

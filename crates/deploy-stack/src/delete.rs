@@ -247,6 +247,10 @@ impl<'a> Ending<'a> {
         let Chosen::Named(names) = &self.rules.retain else {
             return Ok(());
         };
+        // It has no resource yet, so none that a name could be wrong about.
+        if stack.status == StackStatus::ReviewInProgress {
+            return Ok(());
+        }
         let all = resources::list(self.client, &stack.arn).await?;
         match names
             .iter()

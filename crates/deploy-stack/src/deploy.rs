@@ -413,9 +413,9 @@ impl Attempt<'_> {
                 let changes = found.counts();
                 tracing::info!(stack = plan.stack, change_set = plan.change_set, %changes, "executing the change set");
                 let token = self.token(state, "execute");
-                match change_set::execute(self.client, &plan.change_set, &plan.stack, &token)
-                    .await?
-                {
+                let settled = found.on_stack_failure.is_some();
+                let (set, stack) = (&plan.change_set, &plan.stack);
+                match change_set::execute(self.client, set, stack, &token, settled).await? {
                     Execution::Started => Ok(Next::Go(executing())),
                     Execution::LookAgain if plan.refused >= STALE_READS => {
                         self.worthless(operation, plan)

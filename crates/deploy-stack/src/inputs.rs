@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use towpath_job::{ArtifactPath, Job};
 use towpath_stack::change_set::{BODY_LIMIT, Desired, TemplateSource};
-use towpath_stack::step::Kind;
+use towpath_stack::step::{Kind, OnFailure};
 use towpath_stack::summary::summarise;
 use towpath_template::Template;
 
@@ -46,6 +46,7 @@ pub(crate) async fn desired(
     if let Some(ttl) = parameters.ending.ttl {
         tags.extend(towpath_stack::sweep::tags(job.started_at(), ttl));
     }
+    tags.extend(parameters.ending.origin.clone());
     let existing = match kind {
         Kind::Create => &[],
         Kind::Update => existing,
@@ -69,6 +70,8 @@ pub(crate) async fn desired(
         nested: parameters.nested && asked.may_nest(),
         notify: parameters.notify.clone(),
         rollback: triggers::rollback(action, parameters).await?,
+        // With `fail` what went wrong is left as it is, for people to look at.
+        fleeting: parameters.ephemeral && parameters.on_failure != OnFailure::Fail,
     })
 }
 

@@ -61,6 +61,8 @@ pub struct Parameters {
     /// `stack=`: its name, or the one that `stack-for=` comes to. Empty for a sweep, which is
     /// about no stack in particular.
     pub stack: String,
+    /// The stack is one that lives for a while: it has a `ttl`, or its name is made by `stack-for`.
+    pub ephemeral: bool,
     /// `template=`; always there for a deployment.
     pub template: Option<TemplateAt>,
     /// `config=Artifact::path`: a file `{"Parameters": {}, "Tags": {}, "StackPolicy": {}}`.
@@ -214,6 +216,7 @@ impl FromQuery for Parameters {
         let site = Site::from_query(query);
         let by_name = query.take_filled("stack");
         let by_text = query.take_filled("stack-for");
+        let made_for = by_text.is_some();
         let operation = operation?.unwrap_or(Operation::Deploy);
         let (nested, everything) = (nested?, everything?);
         // Of these two also the default is said only where it means something.
@@ -229,8 +232,10 @@ impl FromQuery for Parameters {
                 return Err(meaningless(key, operation));
             }
         }
+        let ending = ending?;
         let parameters = Self {
             operation,
+            ephemeral: made_for || ending.ttl.is_some(),
             stack: stack(operation, by_name, by_text)?,
             template: template?,
             config: config?,
@@ -253,7 +258,7 @@ impl FromQuery for Parameters {
                 named: named.into_iter().collect(),
                 stateful: stateful.into_iter().collect(),
             },
-            ending: ending?,
+            ending,
             site: site?,
         };
         parameters.check(outputs)?;
@@ -344,6 +349,11 @@ impl Parameters {
             .or_else(|| self.ending.meaningless(self.operation))
         {
             return Err(meaningless(key, self.operation));
+        }
+        if let Some(key) = self.ending.origin_key().filter(|_| !self.ephemeral) {
+            return Err(ParameterError::Conflict(format!(
+                "parameter `{key}` is for stacks that live for a while, which `ttl` or `stack-for` makes of it; say Tag.{key} for any other"
+            )));
         }
         match self.operation {
             Operation::Deploy | Operation::Plan if self.template.is_none() => {

@@ -4,6 +4,7 @@
 //! ladder of `action=delete` with each of them. One that cannot be deleted does not stop the
 //! others.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_sdk_cloudformation::Client;
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use towpath_job::{Failure, Job, Outcome, Progress, Source, Variables};
-use towpath_stack::sweep::{self, Verdict, Why};
-use towpath_stack::{Observed, describe, describe_all};
+use towpath_stack::sweep::{self, Rules, Shell, Verdict, Why};
+use towpath_stack::{Observed, Stack, StackError, StackStatus, describe, describe_all};
 
 use crate::delete::{self, Ending, Turn};
 use crate::{DeployError, DeployStack, Parameters};
@@ -33,6 +34,12 @@ struct Swept {
     name: String,
     arn: String,
     expired: String,
+    /// Nothing was ever made in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shell: bool,
+    /// What its tags tell of where it comes from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    origin: BTreeMap<String, String>,
     #[serde(flatten)]
     fate: Fate,
 }
@@ -96,17 +103,33 @@ async fn survey(client: &Client, job: &Job<Parameters>) -> Result<State, DeployE
     let now = OffsetDateTime::from(SystemTime::now());
     let mut expired = Vec::new();
     let mut kept = Vec::new();
+    let mut all = Vec::new();
     describe_all(client, |stack| {
-        match sweep::verdict(&stack, now, &ending.sweep) {
-            Verdict::Expired(since) => expired.push((since, stack)),
-            Verdict::Keep(Why::OtherName | Why::NotEphemeral) => {}
-            Verdict::Keep(why) => kept.push(Kept {
-                name: stack.name,
-                why: why.to_string(),
-            }),
+        if may_be_ours(&stack, now, &ending.sweep) {
+            all.push(stack);
         }
     })
     .await?;
+    for mut stack in all {
+        let why = match judge(client, &mut stack, now, &ending.sweep).await {
+            Ok(Verdict::Expired(since) | Verdict::Shell(since)) => {
+                expired.push((since, stack));
+                continue;
+            }
+            Ok(Verdict::Keep(Why::OtherName | Why::NotEphemeral)) => continue,
+            Ok(Verdict::Keep(why)) => why.to_string(),
+            // Whose it is, is not known: most likely somebody else's, whose change sets are nobody's business.
+            Err(error) if stack.tags.is_empty() => {
+                tracing::warn!(%error, stack = stack.arn, "a stack in review is left out");
+                continue;
+            }
+            Err(error) => error.to_string(),
+        };
+        kept.push(Kept {
+            name: stack.name,
+            why,
+        });
+    }
     expired.sort_by(|(a, left), (b, right)| (a, &left.name).cmp(&(b, &right.name)));
     let over = expired.len().saturating_sub(ending.cap);
     expired.truncate(ending.cap);
@@ -120,12 +143,50 @@ async fn survey(client: &Client, job: &Job<Parameters>) -> Result<State, DeployE
                     state: delete::State::of(&stack.arn),
                 }
             },
+            shell: stack.status == StackStatus::ReviewInProgress,
+            origin: sweep::origin(&stack.tags),
             name: stack.name,
             arn: stack.arn,
             expired: sweep::words(since),
         })
         .collect();
     Ok(State { swept, kept, over })
+}
+
+/// Whether a stack is worth a closer look: it is marked, or is in review and may be marked by a change set.
+fn may_be_ours(stack: &Stack, now: OffsetDateTime, rules: &Rules) -> bool {
+    match sweep::verdict(stack, now, rules) {
+        Verdict::Keep(Why::OtherName) => false,
+        Verdict::Keep(Why::NotEphemeral) => is_unmarked_shell(stack),
+        Verdict::Keep(_) | Verdict::Expired(_) | Verdict::Shell(_) => true,
+    }
+}
+
+fn is_unmarked_shell(stack: &Stack) -> bool {
+    stack.status == StackStatus::ReviewInProgress && stack.tags.is_empty()
+}
+
+/// What is done about a stack, with a look at its change sets where nothing else was ever made of it. One without tags of
+/// its own gets those.
+async fn judge(
+    client: &Client,
+    stack: &mut Stack,
+    now: OffsetDateTime,
+    rules: &Rules,
+) -> Result<Verdict, StackError> {
+    let unmarked = is_unmarked_shell(stack);
+    let verdict = sweep::verdict(stack, now, rules);
+    if !unmarked && !matches!(verdict, Verdict::Shell(_)) {
+        return Ok(verdict);
+    }
+    let shell = Shell::look(client, &stack.arn).await?;
+    if unmarked {
+        stack.tags = shell.tags;
+    }
+    Ok(match sweep::verdict(stack, now, rules) {
+        Verdict::Shell(_) if shell.live > 0 => Verdict::Keep(Why::Reviewed(shell.live)),
+        verdict => verdict,
+    })
 }
 
 /// One step with one stack; nothing while it goes on.
@@ -168,15 +229,15 @@ async fn still_expired(
     job: &Job<Parameters>,
     state: &delete::State,
 ) -> Result<Option<String>, DeployError> {
-    let Observed::Present(stack) = describe(client, state.arn()).await? else {
+    let Observed::Present(mut stack) = describe(client, state.arn()).await? else {
         return Ok(None);
     };
     let now = OffsetDateTime::from(SystemTime::now());
     Ok(
-        match sweep::verdict(&stack, now, &job.parameters.ending.sweep) {
-            Verdict::Expired(_) => None,
+        match judge(client, &mut stack, now, &job.parameters.ending.sweep).await? {
+            Verdict::Expired(_) | Verdict::Shell(_) => None,
             // Ours, from a step whose end was not heard of, or somebody else's.
-            Verdict::Keep(Why::Busy(towpath_stack::StackStatus::DeleteInProgress)) => None,
+            Verdict::Keep(Why::Busy(StackStatus::DeleteInProgress)) => None,
             Verdict::Keep(why) => Some(why.to_string()),
         },
     )
@@ -234,11 +295,14 @@ async fn report(job: &Job<Parameters>, state: &State) -> Result<Outcome, DeployE
 
 fn summary(state: &State, dry_run: bool) -> String {
     let names = |is: fn(&Fate) -> bool| {
-        let names: Vec<&str> = state
+        let names: Vec<String> = state
             .swept
             .iter()
             .filter(|swept| is(&swept.fate))
-            .map(|swept| swept.name.as_str())
+            .map(|swept| {
+                let empty = if swept.shell { " (empty)" } else { "" };
+                format!("{}{empty}", swept.name)
+            })
             .collect();
         names.join(", ")
     };
@@ -301,6 +365,8 @@ mod tests {
             name: "app".into(),
             arn: "arn:stack".into(),
             expired: "2026-03-01T12:00:00Z".into(),
+            shell: matches!(fate, Fate::WouldGo),
+            origin: BTreeMap::from([("branch".into(), "main".into())]),
             fate,
         });
         let state = State {
@@ -318,7 +384,7 @@ mod tests {
         );
         assert_eq!(
             summary(&state, false),
-            "would be deleted (dry run): app; deleted: app; not deleted: app; kept after all: app; 2 more have expired; 1 marked stacks stay"
+            "would be deleted (dry run): app (empty); deleted: app; not deleted: app; kept after all: app; 2 more have expired; 1 marked stacks stay"
         );
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetType, Parameter, RollbackConfiguration, RollbackTrigger, Tag,
+    Capability, ChangeSetType, OnStackFailure, Parameter, RollbackConfiguration, RollbackTrigger,
+    Tag,
 };
 
 use crate::step::Kind;
@@ -30,6 +31,9 @@ pub struct Desired {
     pub notify: Option<Vec<String>>,
     /// What rolls an operation back beside failures; `None` leaves the stack's as it is.
     pub rollback: Option<Rollback>,
+    /// Whether nothing is to be left of a stack whose creation fails. Of an update it says nothing: there CloudFormation
+    /// takes no such word.
+    pub fleeting: bool,
 }
 
 /// What rolls an operation back beside failures.
@@ -120,7 +124,10 @@ pub async fn create(
         .set_include_nested_stacks(desired.nested.then_some(true))
         // `None` is left out of the request; an empty list would take away what there is.
         .set_notification_arns(desired.notify.clone())
-        .set_rollback_configuration(desired.rollback.as_ref().map(rollback));
+        .set_rollback_configuration(desired.rollback.as_ref().map(rollback))
+        .set_on_stack_failure(
+            (desired.fleeting && kind == Kind::Create).then_some(OnStackFailure::Delete),
+        );
     request = match &desired.template {
         TemplateSource::Body(text) => request.template_body(text),
         TemplateSource::Url(url) => request.template_url(url),
@@ -259,20 +266,23 @@ pub enum Execution {
     LookAgain,
 }
 
-/// Executes a change set. `token` marks every event of the operation.
+/// Executes a change set. `token` marks every event of the operation; `settled` tells that the change set says itself
+/// what becomes of a creation that fails.
 pub async fn execute(
     client: &Client,
     change_set: &str,
     stack: &str,
     token: &str,
+    settled: bool,
 ) -> Result<Execution, StackError> {
     let answer = client
         .execute_change_set()
         .change_set_name(change_set)
         .stack_name(stack)
         .client_request_token(token)
-        // Said always: AWS documents another default here than for updates without a change set.
-        .disable_rollback(false)
+        // Said wherever it may be: AWS documents another default here than for updates without a change set, and takes
+        // no word of it beside `OnStackFailure`.
+        .set_disable_rollback((!settled).then_some(false))
         .send()
         .await;
     match answer {

@@ -39,6 +39,10 @@ pub struct Plan {
     /// hold is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    /// What becomes of the stack if its creation fails, in AWS's words, where the change set says it: `DELETE` leaves
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_stack_failure: Option<String>,
 }
 
 /// What becomes of one resource.

@@ -9,10 +9,50 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::{Stack, StackStatus};
 
+mod shell;
+
+pub use shell::Shell;
+
 /// The tag of a stack that may be deleted when it has expired.
 pub const EPHEMERAL: &str = "towpath:ephemeral";
 /// The tag that says when, as RFC 3339 has it.
 pub const EXPIRES_AT: &str = "towpath:expires-at";
+
+/// What is told of where a stack comes from.
+pub const ORIGIN: [&str; 4] = ["owner", "repository", "branch", "commit"];
+
+/// How many characters a tag's value has at most (AWS: CloudFormation's `Tag`).
+const VALUE: usize = 256;
+
+/// The tag that tells this of a stack.
+pub fn origin_tag(key: &str) -> String {
+    format!("towpath:{key}")
+}
+
+/// What a stack's tags tell of where it comes from.
+pub fn origin(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    ORIGIN
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), tags.get(&origin_tag(key))?.clone())))
+        .collect()
+}
+
+/// A text as the value of a tag: a branch may be called what no tag may.
+///
+/// The tags are on the stack's resources too, so every service has to take them: letters, digits, spaces and
+/// `+ - = . _ : / @` (AWS: best practices for tagging). A hyphen stands for anything else.
+pub fn tag_value(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_alphanumeric() || " +-=._:/@".contains(character) {
+                character
+            } else {
+                '-'
+            }
+        })
+        .take(VALUE)
+        .collect()
+}
 
 /// The tags of a stack that is to live this long from now.
 ///
@@ -48,6 +88,9 @@ pub struct Rules {
 pub enum Verdict {
     /// It has had its day, since this moment.
     Expired(OffsetDateTime),
+    /// Nothing was ever made in it, and its time is over since this moment. It goes unless a change set of it can still
+    /// be executed: [`Shell`] tells.
+    Shell(OffsetDateTime),
     /// It stays.
     Keep(Why),
 }
@@ -69,6 +112,8 @@ pub enum Why {
     Protected,
     /// Something is being done to it.
     Busy(StackStatus),
+    /// So many of its change sets can still be executed, or are being made: somebody may be reviewing them.
+    Reviewed(usize),
 }
 
 impl fmt::Display for Why {
@@ -82,6 +127,8 @@ impl fmt::Display for Why {
             Self::NotYet(end) => write!(f, "it expires at {}", words(*end)),
             Self::Protected => f.write_str("it has termination protection"),
             Self::Busy(status) => write!(f, "it is {status}"),
+            Self::Reviewed(1) => f.write_str("a change set of it can still be executed"),
+            Self::Reviewed(count) => write!(f, "{count} change sets of it can still be executed"),
         }
     }
 }
@@ -118,7 +165,9 @@ pub fn verdict(stack: &Stack, now: OffsetDateTime, rules: &Rules) -> Verdict {
     if stack.termination_protection {
         return Verdict::Keep(Why::Protected);
     }
-    // Also a stack in review: somebody is about to make it.
+    if stack.status == StackStatus::ReviewInProgress {
+        return Verdict::Shell(end);
+    }
     if stack.status.as_str().ends_with("_IN_PROGRESS") {
         return Verdict::Keep(Why::Busy(stack.status));
     }
@@ -203,13 +252,36 @@ mod tests {
         for status in StackStatus::ALL {
             let mut stack = expired();
             stack.status = status;
-            let busy = status.as_str().ends_with("_IN_PROGRESS");
-            let stays = matches!(
+            let end = datetime!(2026-03-01 11:00 UTC);
+            let expected = match status {
+                StackStatus::ReviewInProgress => Verdict::Shell(end),
+                status if status.as_str().ends_with("_IN_PROGRESS") => keep(Why::Busy(status)),
+                _ => Verdict::Expired(end),
+            };
+            assert_eq!(
                 verdict(&stack, NOW, &Rules::default()),
-                Verdict::Keep(Why::Busy(_))
+                expected,
+                "{status}"
             );
-            assert_eq!(stays, busy, "{status}");
         }
+    }
+
+    #[test]
+    fn what_a_stack_is_of_is_told_in_tags_that_every_service_takes() {
+        for (text, expected) in [
+            ("feature/login", "feature/login"),
+            ("fix#12 (größe)", "fix-12 -größe-"),
+            ("jo@example.com", "jo@example.com"),
+        ] {
+            assert_eq!(tag_value(text), expected);
+        }
+        assert_eq!(tag_value(&"é".repeat(300)).chars().count(), 256);
+        let tags = BTreeMap::from([
+            (origin_tag("branch"), "main".to_owned()),
+            (EPHEMERAL.to_owned(), "true".to_owned()),
+        ]);
+        let told = BTreeMap::from([("branch".to_owned(), "main".to_owned())]);
+        assert_eq!(origin(&tags), told);
     }
 
     #[test]

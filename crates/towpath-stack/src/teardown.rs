@@ -167,7 +167,9 @@ pub fn next(
         };
     }
     let Some(looks) = done.looks else {
-        return if rules.empty != Chosen::None && done.emptied == 0 {
+        // A stack that is only under review has no buckets, nor anything else.
+        let holds = stack.status != S::ReviewInProgress;
+        return if holds && rules.empty != Chosen::None && done.emptied == 0 {
             Step::Empty
         } else {
             Step::Ask(How::Plain)
@@ -249,6 +251,21 @@ mod tests {
     use crate::Stack;
 
     const NOW: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_stack_that_is_only_under_review_has_no_bucket_to_empty() {
+        let rules = Rules {
+            empty: Chosen::All,
+            ..Rules::default()
+        };
+        for (status, expected) in [
+            (StackStatus::ReviewInProgress, Step::Ask(How::Plain)),
+            (StackStatus::CreateComplete, Step::Empty),
+        ] {
+            let step = next(&observed(status), &[], &Done::default(), &rules, NOW);
+            assert_eq!(step, expected, "{status}");
+        }
+    }
 
     fn observed(status: StackStatus) -> Observed {
         Observed::Present(Box::new(Stack::named("app", status)))

@@ -9,11 +9,11 @@ use towpath_tests::{Action, Done, Tree, World};
 
 use crate::{ROLE, setup};
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     setup().allow(&["s3:*"], "arn:aws:s3:::app-*").start().await
 }
 
-async fn act(world: &World, parameters: &str) -> Done {
+pub(crate) async fn act(world: &World, parameters: &str) -> Done {
     world
         .act(
             &Tree::new().file("a", ""),
@@ -23,7 +23,7 @@ async fn act(world: &World, parameters: &str) -> Done {
 }
 
 /// Makes a stack of this template, and waits for it.
-async fn make(world: &World, name: &str, template: &str, tags: &[(&str, &str)]) {
+pub(crate) async fn make(world: &World, name: &str, template: &str, tags: &[(&str, &str)]) {
     let tags = tags
         .iter()
         .map(|(key, value)| Tag::builder().key(*key).value(*value).build())
@@ -45,14 +45,14 @@ async fn settled(world: &World, name: &str, expected: &str) {
     }
 }
 
-fn bucket(logical_id: &str, name: &str, more: &str) -> String {
+pub(crate) fn bucket(logical_id: &str, name: &str, more: &str) -> String {
     format!(
         "  {logical_id}:\n    Type: AWS::S3::Bucket\n{more}    Properties: {{BucketName: {name}}}\n"
     )
 }
 
 /// Two versions, a delete marker and an upload that was only begun.
-async fn fill(world: &World, bucket: &str) {
+pub(crate) async fn fill(world: &World, bucket: &str) {
     let versioning = VersioningConfiguration::builder()
         .status(BucketVersioningStatus::Enabled)
         .build();
@@ -79,7 +79,7 @@ async fn fill(world: &World, bucket: &str) {
     begun.await.expect("an upload");
 }
 
-async fn exists(world: &World, bucket: &str) -> bool {
+pub(crate) async fn exists(world: &World, bucket: &str) -> bool {
     world.s3.head_bucket().bucket(bucket).send().await.is_ok()
 }
 

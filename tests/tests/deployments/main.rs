@@ -12,6 +12,7 @@ mod data_is_not_lost_unasked;
 mod faults_are_met_as_documented;
 mod inputs_are_checked_before_anything_is_made;
 mod the_page_shows_what_is_said;
+mod what_lives_for_a_while_leaves_nothing;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! What `action=delete` and `action=sweep` may do, and how long a stack lives.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use towpath_job::parameters::{ParameterError, Query};
@@ -27,6 +28,8 @@ pub struct Ending {
     pub cap: usize,
     /// `ttl`: how long the stack that is deployed lives.
     pub ttl: Option<Duration>,
+    /// `owner`, `repository`, `branch` and `commit`: what the stack is of, as its tags.
+    pub origin: BTreeMap<String, String>,
     given: Vec<&'static str>,
 }
 
@@ -43,6 +46,7 @@ impl Ending {
             "ttl",
         ]
         .into_iter()
+        .chain(sweep::ORIGIN)
         .filter(|key| query.remaining().iter().any(|(name, _)| name == key))
         .collect();
         let switch = [("on", true), ("off", false)];
@@ -62,6 +66,11 @@ impl Ending {
                 (Duration::from_hours(1)..=Duration::from_hours(365 * 24)).contains(ttl)
             })
         })?;
+        let origin = sweep::ORIGIN
+            .into_iter()
+            .filter_map(|key| Some((sweep::origin_tag(key), query.take_filled(key)?)))
+            .map(|(tag, text)| (tag, sweep::tag_value(&text)))
+            .collect();
         let defaults = Rules::default();
         Ok(Self {
             teardown: Rules {
@@ -74,14 +83,25 @@ impl Ending {
             dry_run: dry_run.unwrap_or(true),
             cap: usize::try_from(cap.unwrap_or(CAP)).unwrap_or(usize::MAX),
             ttl,
+            origin,
             given,
         })
+    }
+
+    /// The first key that is given of those that say what the stack is of.
+    pub(super) fn origin_key(&self) -> Option<&'static str> {
+        self.given
+            .iter()
+            .copied()
+            .find(|key| sweep::ORIGIN.contains(key))
     }
 
     /// A key that is given and means nothing for this operation.
     pub(super) fn meaningless(&self, operation: Operation) -> Option<&'static str> {
         self.given.iter().copied().find(|key| !match *key {
-            "ttl" => matches!(operation, Operation::Deploy | Operation::Plan),
+            key if key == "ttl" || sweep::ORIGIN.contains(&key) => {
+                matches!(operation, Operation::Deploy | Operation::Plan)
+            }
             "prefix" | "dry-run" | "cap" => operation == Operation::Sweep,
             _ => matches!(operation, Operation::Delete | Operation::Sweep),
         })

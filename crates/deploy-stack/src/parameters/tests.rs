@@ -55,6 +55,23 @@ fn what_is_not_said_of_a_stack_stays_and_off_takes_it_away() {
 }
 
 #[test]
+fn a_stack_that_lives_for_a_while_says_what_it_is_of() {
+    for (text, ephemeral) in [
+        ("stack=a", false),
+        ("stack=a&ttl=2d", true),
+        ("stack-for=a", true),
+    ] {
+        let read = read(&format!("{text}&template=A::b")).expect(text);
+        assert_eq!(read.ephemeral, ephemeral, "{text}");
+    }
+    let read = read("stack-for=a&template=A::b&owner=&branch=fix%2312&commit=1f8b12c");
+    let origin: Vec<_> = read.expect("valid").ending.origin.into_iter().collect();
+    let expected = [("branch", "fix-12"), ("commit", "1f8b12c")]
+        .map(|(key, value)| (format!("towpath:{key}"), value.to_owned()));
+    assert_eq!(origin, expected, "an empty one is as if it were not there");
+}
+
+#[test]
 fn a_deletion_with_an_output_artifact_is_refused_before_anything_is_deleted() {
     let output = Artifact {
         name: "Outputs".into(),
@@ -163,6 +180,8 @@ fn what_is_wrong_is_named() {
             "stack=a&template=A::b&ttl=10m",
             "a duration from 1h to 365d",
         ),
+        ("action=delete&stack=a&branch=b", "`branch` means nothing"),
+        ("stack=a&template=A::b&commit=1f8b12c", "Tag.commit"),
         ("action=delete&stack=a&cap=3", "`cap` means nothing"),
         ("action=sweep&cap=0", "from 1 to 50"),
         ("action=sweep&stack=a", "prefix="),

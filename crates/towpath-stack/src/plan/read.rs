@@ -44,6 +44,7 @@ pub async fn read(
         });
     }
     let verdict = answer.verdict();
+    plan.on_stack_failure.clone_from(&answer.on_stack_failure);
     // What was executed is still told, so that it can be published when it is done.
     let values = match verdict {
         Verdict::Ready => true,
@@ -287,6 +288,7 @@ struct Answer {
     status: String,
     execution: String,
     reason: String,
+    on_stack_failure: Option<String>,
     changes: Vec<ResourceChange>,
 }
 
@@ -301,6 +303,7 @@ impl Answer {
         self.status = word(page.status().map(ChangeSetStatus::as_str));
         self.execution = word(page.execution_status().map(ExecutionStatus::as_str));
         self.reason = word(page.status_reason());
+        self.on_stack_failure = page.on_stack_failure().map(|word| word.as_str().to_owned());
         let changes = page.changes().iter().filter_map(Change::resource_change);
         self.changes.extend(changes.cloned());
     }

@@ -162,6 +162,7 @@ mod tests {
             ],
             gaps: vec!["nested stack `Far` is not looked into".into()],
             unread: vec!["Near".into()],
+            on_stack_failure: Some("DELETE".into()),
         };
         Published {
             stack: "app".into(),

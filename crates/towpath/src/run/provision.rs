@@ -253,7 +253,7 @@ impl Provision<'_> {
                 }
             }
         }
-        change_set::execute(client, &made.change_set, &made.stack, token).await?;
+        change_set::execute(client, &made.change_set, &made.stack, token, false).await?;
         loop {
             let observed = describe(client, &made.stack).await?;
             match step::execution(Kind::Create, observed.status(), Sign::Ours) {

@@ -131,6 +131,7 @@ pub(super) fn execute(
         .flatten();
     let principal = principal(world, caller, role.as_deref())?;
     let disable_rollback = input::flag(request, "DisableRollback");
+    let says_rollback = request.get("DisableRollback").is_some();
     let (run, kind, on_failure, ended) = world
         .cloudformation
         .stack(&stack_id, |stack| {
@@ -140,7 +141,8 @@ pub(super) fn execute(
             check_executable(&change_set)?;
             check_is_root(&change_set, "executed")?;
             let on_failure = match &change_set.on_stack_failure {
-                Some(_) if disable_rollback => {
+                // Whatever it says. The rule is documented; how AWS words the refusal is not.
+                Some(_) if says_rollback => {
                     return Err(validation(
                         "DisableRollback cannot be specified for a change set with OnStackFailure.",
                     ));

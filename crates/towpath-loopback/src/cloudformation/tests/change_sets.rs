@@ -217,6 +217,10 @@ async fn a_creation_may_delete_itself_when_it_fails() {
     request["OnStackFailure"] = json!("DELETE");
     let answer = account.call("CreateChangeSet", request).await.unwrap();
     account.proposed("app", "first").await;
+    // Also `false` is a word beside the one that the change set has.
+    let both = json!({"StackName": "app", "ChangeSetName": "first", "DisableRollback": false});
+    let refused = account.call("ExecuteChangeSet", both).await.unwrap_err();
+    assert_eq!(refused.code, "ValidationError");
     account.execute("app", "first").await.unwrap();
     let id = answer["StackId"].as_str().unwrap();
     assert_eq!(account.settled(id).await, "DELETE_COMPLETE");

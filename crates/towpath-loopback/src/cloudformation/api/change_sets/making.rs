@@ -18,7 +18,7 @@ use crate::cloudformation::operations::OperationType;
 use crate::cloudformation::plan::Change;
 use crate::cloudformation::stack::{Declared, Stack};
 use crate::cloudformation::status::StackStatus;
-use crate::cloudformation::wire::{required, validation};
+use crate::cloudformation::wire::{optional_list, required, tags, validation};
 use crate::{AwsError, Caller, World, input};
 
 /// How many change sets one stack may have: a documented quota's order of size, known from issue threads.
@@ -124,7 +124,11 @@ pub(super) async fn propose(
         Ok(declared) => (declared, None),
         // What a transform refuses is found out after the change set has been accepted.
         Err(error) if error.message.starts_with("Transform ") => {
-            (nothing_declared(), Some(error.message))
+            let declared = Declared {
+                tags: optional_list(request, "Tags").map_or_else(Vec::new, tags),
+                ..nothing_declared()
+            };
+            (declared, Some(error.message))
         }
         Err(error) => return Err(error),
     };
