@@ -8,6 +8,7 @@
 //! the same one, since the translator hashes the text of a Python object.
 
 mod api;
+mod auth;
 mod cors;
 mod deploy;
 mod events;

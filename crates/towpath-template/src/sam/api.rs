@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
+use super::auth::{self, Auth};
 use super::properties::Properties;
 use super::routes::{self, Route};
 use super::{API, Result, Source, Translation, canonical, cors, object, reference, tag_list};
@@ -26,6 +27,7 @@ const REST_API: &[&str] = &[
     "Name",
 ];
 const OTHERS: &[&str] = &[
+    "Auth",
     "Cors",
     "DefinitionBody",
     "DefinitionUri",
@@ -37,7 +39,6 @@ const OTHERS: &[&str] = &[
 ];
 const UNCOVERED: &[&str] = &[
     "AlwaysDeploy",
-    "Auth",
     "Domain",
     "GatewayResponses",
     "MergeDefinitions",
@@ -58,10 +59,16 @@ pub(super) fn expand(
         .take("OpenApiVersion")
         .as_ref()
         .and_then(crate::parameters::scalar_text);
+    let auth = auth::parse(translation, source, &mut given)?;
     let mut api = Map::new();
     let definition = match (given.take("DefinitionBody"), given.take("DefinitionUri")) {
         (Some(_), Some(_)) => {
             return Err(given.fail("has both `DefinitionBody` and `DefinitionUri`: keep one"));
+        }
+        (None, Some(_)) if auth.is_some() => {
+            return Err(given.fail(
+                "has `Auth`, which needs a definition in the template instead of `DefinitionUri`",
+            ));
         }
         (None, Some(uri)) => {
             let location = given.location("DefinitionUri", uri, translation)?.body();
@@ -74,7 +81,7 @@ pub(super) fn expand(
                 source,
                 &mut given,
                 routes,
-                body,
+                (body, auth.as_ref()),
                 version.as_deref(),
             )?;
             api.insert("Body".to_owned(), body.clone());
@@ -103,6 +110,9 @@ pub(super) fn expand(
         source.instead("AWS::ApiGateway::RestApi", Value::Object(api)),
     )?;
 
+    if let Some(auth) = &auth {
+        auth.permit(translation, source)?;
+    }
     let hash = hex::encode(Sha1::digest(canonical(&definition)));
     let deployment = format!("{}Deployment{}", source.id, &hash[..10]);
     let properties = object([
@@ -155,7 +165,7 @@ fn body(
     source: &Source<'_>,
     given: &mut Properties<'_>,
     routes: &[Route],
-    own: Option<Value>,
+    (own, auth): (Option<Value>, Option<&Auth>),
     version: Option<&str>,
 ) -> Result<Value> {
     let cors = given
@@ -195,7 +205,12 @@ fn body(
                 ("uri", Some(route.uri(partition))),
                 ("timeoutInMillis", route.timeout.clone()),
             ]);
-            json!({"x-amazon-apigateway-integration": integration, "responses": {}})
+            let security = auth::of_route(given, auth, route)?;
+            Ok(object([
+                ("x-amazon-apigateway-integration", Some(integration)),
+                ("responses", Some(json!({}))),
+                ("security", (!security.is_empty()).then(|| security.into())),
+            ]))
         };
         for (path, mut item) in routes::paths(translation, source.id, routes, operation)? {
             if let Some(cors) = &cors {
@@ -209,6 +224,7 @@ fn body(
         }
     }
     body["paths"] = Value::Object(paths);
+    auth::apply(auth, if is_own { &[] } else { routes }, &mut body);
     if let Some(Value::Array(types)) = source.resource["Properties"].get("BinaryMediaTypes") {
         let types: Vec<Value> = types
             .iter()

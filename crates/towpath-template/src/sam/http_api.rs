@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::auth::{self, Auth};
 use super::properties::Properties;
 use super::routes::{self, DEFAULT_PATH, Route};
 use super::{HTTP_API, Result, Source, Translation, object, reference};
@@ -12,6 +13,7 @@ const STAGE: &[&str] = &[
     "StageVariables",
 ];
 const OTHERS: &[&str] = &[
+    "Auth",
     "CorsConfiguration",
     "DefinitionBody",
     "DefinitionUri",
@@ -23,7 +25,7 @@ const OTHERS: &[&str] = &[
     "StageName",
     "Tags",
 ];
-const UNCOVERED: &[&str] = &["Auth", "Domain", "PropagateTags"];
+const UNCOVERED: &[&str] = &["Domain", "PropagateTags"];
 /// The tag by which SAM marks what it made.
 const CREATED_BY: (&str, &str) = ("httpapi:createdBy", "SAM");
 
@@ -34,6 +36,7 @@ pub(super) fn expand(
 ) -> Result<()> {
     let mut given = Properties::new(source.id, HTTP_API, source.resource.get("Properties"))?;
     let own_tags = given.mapping("Tags")?;
+    let auth = auth::parse(translation, source, &mut given)?;
     let mut api = Map::new();
     let mut tags = None;
     match (given.take("DefinitionBody"), given.take("DefinitionUri")) {
@@ -41,6 +44,9 @@ pub(super) fn expand(
             return Err(given.fail("has both `DefinitionBody` and `DefinitionUri`: keep one"));
         }
         (None, Some(uri)) => {
+            if auth.is_some() {
+                return Err(given.fail("has `Auth`, which needs a definition in the template instead of `DefinitionUri`"));
+            }
             if !own_tags.is_empty() {
                 return Err(given.fail("has `Tags`, which need a definition in the template instead of `DefinitionUri`"));
             }
@@ -54,7 +60,14 @@ pub(super) fn expand(
             all.insert(CREATED_BY.0.to_owned(), json!(CREATED_BY.1));
             api.insert(
                 "Body".to_owned(),
-                body(translation, source, &mut given, routes, own, &all)?,
+                body(
+                    translation,
+                    source,
+                    &mut given,
+                    routes,
+                    own,
+                    (&all, auth.as_ref()),
+                )?,
             );
             tags = Some(Value::Object(all));
         }
@@ -84,6 +97,9 @@ pub(super) fn expand(
         stage.insert("RouteSettings".to_owned(), Value::Object(settings));
     }
     stage.extend(tags.map(|tags| ("Tags".to_owned(), tags)));
+    if let Some(auth) = &auth {
+        auth.permit(translation, source)?;
+    }
     let id = routes::stage_id(source.id, &stage_name);
     translation.add(
         &id,
@@ -103,7 +119,7 @@ fn body(
     given: &mut Properties<'_>,
     routes: &[Route],
     own: Option<Value>,
-    tags: &Map<String, Value>,
+    (tags, auth): (&Map<String, Value>, Option<&Auth>),
 ) -> Result<Value> {
     let mut body = own.unwrap_or_else(|| {
         json!({
@@ -133,7 +149,15 @@ fn body(
     let fails_on_warnings = source.resource["Properties"]
         .get("FailOnWarnings")
         .is_some_and(|fails| fails == true);
-    for (path, item) in routes::paths(translation, source.id, routes, operation)? {
+    let secured = |route: &Route| {
+        let mut operation = operation(route);
+        let security = auth::of_route(given, auth, route)?;
+        if !security.is_empty() {
+            operation["security"] = security.into();
+        }
+        Ok(operation)
+    };
+    for (path, item) in routes::paths(translation, source.id, routes, secured)? {
         // Without the slash API Gateway would warn, and then fail.
         let slash = if fails_on_warnings && path == DEFAULT_PATH {
             "/"
@@ -155,6 +179,7 @@ fn body(
             }
         }
     }
+    auth::apply(auth, routes, &mut body);
     match given.take("CorsConfiguration") {
         None | Some(Value::Bool(false)) => {}
         Some(Value::Bool(true)) => {
@@ -189,6 +214,16 @@ fn add_operation(item: &mut Map<String, Value>, method: &str, operation: Value) 
         item.insert(method.to_owned(), operation);
         return;
     };
+    let mut operation = operation;
+    if let Some(Value::Array(security)) = operation
+        .as_object_mut()
+        .and_then(|operation| operation.shift_remove("security"))
+    {
+        let own = existing.entry("security").or_insert_with(|| json!([]));
+        if let Some(own) = own.as_array_mut() {
+            own.extend(security);
+        }
+    }
     if let (Value::Object(operation), false) = (
         operation,
         existing.contains_key("x-amazon-apigateway-integration"),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::auth::RouteAuth;
 use super::properties::Properties;
 use super::{
-    API, FUNCTION, HTTP_API, Result, Source, Translation, function, kind, no_value, object,
+    API, FUNCTION, HTTP_API, Result, Source, Translation, auth, function, kind, no_value, object,
     only_if, reference, short_hash,
 };
 use crate::TemplateError;
@@ -32,6 +33,7 @@ pub(super) struct Route {
     pub(super) timeout: Option<Value>,
     pub(super) payload_format: Option<Value>,
     pub(super) settings: Option<Value>,
+    pub(super) auth: Option<RouteAuth>,
     /// The API as the event names it.
     api: Value,
     api_id: String,
@@ -209,9 +211,19 @@ pub(super) fn parse(
             given.take("RouteSettings"),
         )
     };
+    let auth = match given.take("Auth") {
+        None => None,
+        Some(auth) => Some(auth::parse_route(
+            &given,
+            (source.id, name),
+            &auth,
+            is_rest,
+        )?),
+    };
     given.finish(
         &[
             "ApiId",
+            "Auth",
             "Method",
             "Path",
             "PayloadFormatVersion",
@@ -219,12 +231,7 @@ pub(super) fn parse(
             "RouteSettings",
             "TimeoutInMillis",
         ],
-        &[
-            "Auth",
-            "RequestModel",
-            "RequestParameters",
-            "ResponseTransferMode",
-        ],
+        &["RequestModel", "RequestParameters", "ResponseTransferMode"],
     )?;
     Ok(Route {
         path: path.to_owned(),
@@ -234,6 +241,7 @@ pub(super) fn parse(
         timeout,
         payload_format,
         settings,
+        auth,
         api,
         api_id,
         is_rest,
@@ -400,7 +408,7 @@ pub(super) fn paths(
     translation: &mut Translation,
     api: &str,
     routes: &[Route],
-    operation: impl Fn(&Route) -> Value,
+    operation: impl Fn(&Route) -> Result<Value>,
 ) -> Result<Vec<(String, PathItem)>> {
     let mut order: Vec<&str> = Vec::new();
     for route in routes {
@@ -428,12 +436,10 @@ pub(super) fn paths(
             .transpose()?;
         let operations = of_path()
             .map(|route| {
-                (
-                    route.method.clone(),
-                    only_if(route.condition.as_deref(), operation(route)),
-                )
+                let operation = only_if(route.condition.as_deref(), operation(route)?);
+                Ok((route.method.clone(), operation))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         items.push((
             path.to_owned(),
             PathItem {

@@ -381,7 +381,12 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         event("{Type: Api, Properties: {Path: x, Method: get}}"),
         event("{Type: Api, Properties: {Path: /x, Method: fetch}}"),
         event("{Type: Api, Properties: {Path: /x, Method: get, RestApiId: !Ref Nope}}"),
-        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {ApiKeyRequired: true}}}"),
+        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {Authorizer: AWS_IAM}}}"),
+        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {ResourcePolicy: {}}}}"),
+        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {Authorizer: Pool}}}"),
+        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {Authorizer: NONE}}}"),
+        event("{Type: Api, Properties: {Path: /x, Method: get, Auth: {ApiKeyRequired: false}}}"),
+        event("{Type: HttpApi, Properties: {Path: /x, Method: get, Auth: {AuthorizationScopes: [a]}}}"),
         event("{Type: Api, Properties: {Path: /x, Method: get}}, E2: {Type: Api, Properties: {Path: /x, Method: GET}}"),
         event("{Type: HttpApi, Properties: {ApiId: !ImportValue x, Path: /x, Method: get}}"),
         event("{Type: Schedule, Properties: {Schedule: rate(1 day), Enabled: true, State: ENABLED}}"),
@@ -391,11 +396,17 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         event("{Type: S3, Properties: {Bucket: name, Events: s3:ObjectCreated:*}}"),
         event("{Type: S3, Properties: {Bucket: !Ref Nope, Events: s3:ObjectCreated:*}}"),
         api("{}"),
-        api("{StageName: x, Auth: {}}"),
+        api("{StageName: x, Auth: {UsagePlan: {}}}"),
+        api("{StageName: x, Auth: {DefaultAuthorizer: Pol, Authorizers: {Pool: {UserPoolArn: a}}}}"),
+        api("{StageName: x, Auth: {Authorizers: {A: {}}}}"),
+        api("{StageName: x, Auth: {Authorizers: {A: {FunctionArn: f, FunctionPayloadType: REQUEST}}}}"),
+        api("{StageName: x, DefinitionUri: s3://a/b, Auth: {ApiKeyRequired: true}}"),
         api("{StageName: x, DefinitionBody: {}, DefinitionUri: s3://a/b}"),
         api("{StageName: x, DefinitionUri: api.yaml}"),
         api("{StageName: x, Cors: {AllowOrigins: x}}"),
-        http("{Auth: {}}"),
+        http("{Auth: {Authorizers: {A: {JwtConfiguration: {issuer: i}}}}}"),
+        http("{Auth: {Authorizers: {A: {FunctionArn: f}}}}"),
+        http("{DefinitionUri: s3://a/b, Auth: {EnableIamAuthorizer: true}}"),
         http("{DefinitionUri: s3://a/b, Tags: {a: b}}"),
         http("{CorsConfiguration: text}"),
         http("{Name: n, DefinitionBody: {info: {title: t}, paths: {}}}"),
@@ -461,7 +472,12 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
     resource `F` (event `E`) has the `Path` `x`: start it with a slash
     resource `F` (event `E`) has the `Method` `fetch`, which is no method of HTTP; `any` is all of them
     resource `F` (event `E`) names no AWS::Serverless::Api of this template in `RestApiId`
-    resource `F` (event `E`) has `Auth`, which the transform on this machine does not cover
+    resource `F` (event `E`) has the authorizer AWS_IAM, which the transform on this machine does not cover for a REST API
+    resource `F` (event `E`, Auth) has `ResourcePolicy`, which the transform on this machine does not cover
+    resource `ServerlessRestApi` (AWS::Serverless::Api) has the route `get /x`, whose `Authorizer` `Pool` is none of the API's `Authorizers`
+    resource `ServerlessRestApi` (AWS::Serverless::Api) has the route `get /x`, whose `Authorizer` is NONE while the API has no `DefaultAuthorizer`
+    resource `ServerlessRestApi` (AWS::Serverless::Api) has the route `get /x`, which needs no key, and no other route of the API does
+    resource `ServerlessHttpApi` (AWS::Serverless::HttpApi) has the route `get /x`, whose `Auth` names no `Authorizer` while the API has no `DefaultAuthorizer`
     resource `F` (event `E2`) takes get /x, which another event takes too
     resource `F` (event `E`) names no AWS::Serverless::HttpApi of this template in `ApiId`
     resource `F` (event `E`) has both `State` and `Enabled`: keep one
@@ -471,11 +487,17 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
     resource `F` (event `E`) has a `Bucket` that is no `Ref` to a bucket of this template
     resource `F` has an S3 event of `Nope`, which is no bucket of this template
     resource `A` (AWS::Serverless::Api) has no `StageName`, which it needs
-    resource `A` (AWS::Serverless::Api) has `Auth`, which the transform on this machine does not cover
+    resource `A` (Auth) has `UsagePlan`, which the transform on this machine does not cover
+    resource `A` (Auth) has the `DefaultAuthorizer` `Pol`, which is none of the `Authorizers` that are covered; did you mean `Pool`?
+    resource `A` (Auth.Authorizers.A) has neither `UserPoolArn` nor `FunctionArn`
+    resource `A` (Auth.Authorizers.A) needs an `Identity` with `Headers`, `QueryStrings`, `StageVariables` or `Context`
+    resource `A` (AWS::Serverless::Api) has `Auth`, which needs a definition in the template instead of `DefinitionUri`
     resource `A` (AWS::Serverless::Api) has both `DefinitionBody` and `DefinitionUri`: keep one
     resource `A` (AWS::Serverless::Api) has a `DefinitionUri` that is no object in S3: package the template first, which turns a local path into one
     resource `A` (AWS::Serverless::Api) has no property `Cors.AllowOrigins`
-    resource `A` (AWS::Serverless::HttpApi) has `Auth`, which the transform on this machine does not cover
+    resource `A` (Auth.Authorizers.A) has no `IdentitySource`, which it needs
+    resource `A` (Auth.Authorizers.A) has no `AuthorizerPayloadFormatVersion`, which it needs
+    resource `A` (AWS::Serverless::HttpApi) has `Auth`, which needs a definition in the template instead of `DefinitionUri`
     resource `A` (AWS::Serverless::HttpApi) has `Tags`, which need a definition in the template instead of `DefinitionUri`
     resource `A` (AWS::Serverless::HttpApi) has a `CorsConfiguration` that is neither true nor a mapping
     resource `A` (AWS::Serverless::HttpApi) has `Name`, which its `DefinitionBody` says too: keep one
