@@ -1,35 +1,29 @@
 //! A bucket is emptied: every version, every delete marker, every upload that was begun.
 
-use std::time::Instant;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use towpath_job::{Failure, FailureType};
 
-use crate::DeployError;
+use crate::{DeployError, Pace};
 
 /// How many objects one request deletes at most. AWS: `DeleteObjects`.
 pub(crate) const BATCH: i32 = 1_000;
 
 /// How far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Emptied {
+pub enum Emptied {
     /// Nothing is left, or there is no bucket.
     Wholly,
     /// The time was up.
     Partly,
 }
 
-/// Empties a bucket until this moment. It always lists from the start: what was deleted is not
+/// Empties a bucket, as far as the time goes. It always lists from the start: what was deleted is not
 /// listed again, so no cursor has to survive.
-pub(crate) async fn empty(
-    s3: &Client,
-    bucket: &str,
-    until: Instant,
-) -> Result<Emptied, DeployError> {
+pub async fn empty(s3: &Client, bucket: &str, pace: &Pace) -> Result<Emptied, DeployError> {
     loop {
-        if Instant::now() >= until {
+        if pace.is_over() {
             return Ok(Emptied::Partly);
         }
         let page = match s3
@@ -65,8 +59,9 @@ pub(crate) async fn empty(
             break;
         }
         delete(s3, bucket, doomed).await?;
+        pace.worked();
     }
-    abort_uploads(s3, bucket, until).await
+    abort_uploads(s3, bucket, pace).await
 }
 
 /// Deletes up to a thousand objects.
@@ -105,7 +100,7 @@ pub(crate) async fn delete(
     }))
 }
 
-async fn abort_uploads(s3: &Client, bucket: &str, until: Instant) -> Result<Emptied, DeployError> {
+async fn abort_uploads(s3: &Client, bucket: &str, pace: &Pace) -> Result<Emptied, DeployError> {
     loop {
         let page = match s3.list_multipart_uploads().bucket(bucket).send().await {
             Ok(page) => page,
@@ -116,7 +111,7 @@ async fn abort_uploads(s3: &Client, bucket: &str, until: Instant) -> Result<Empt
             return Ok(Emptied::Wholly);
         }
         for upload in page.uploads() {
-            if Instant::now() >= until {
+            if pace.is_over() {
                 return Ok(Emptied::Partly);
             }
             let aborted = s3
@@ -127,7 +122,7 @@ async fn abort_uploads(s3: &Client, bucket: &str, until: Instant) -> Result<Empt
                 .send()
                 .await;
             match aborted {
-                Ok(_) => {}
+                Ok(_) => pace.worked(),
                 Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(failed("abort an upload to", bucket, &error)),
             }

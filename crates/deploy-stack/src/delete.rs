@@ -1,7 +1,7 @@
 //! `action=delete`: climbs the ladder of `towpath_stack::teardown`, one rung an invocation.
 
 use std::collections::BTreeSet;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{DeletionMode, TemplateStage};
@@ -17,7 +17,7 @@ use towpath_stack::{
 use towpath_template::Template;
 
 use crate::bucket::{self, Emptied};
-use crate::{DeployError, DeployStack, Parameters, deploy};
+use crate::{DeployError, DeployStack, Pace, Parameters, deploy};
 
 /// How deep nested stacks are followed to their buckets.
 const DEPTH: usize = 5;
@@ -127,7 +127,7 @@ pub(crate) struct Ending<'a> {
     /// Part of the requests' names: two stacks of one attempt have two.
     operation: String,
     since: f64,
-    until: Instant,
+    pace: Pace,
 }
 
 impl<'a> Ending<'a> {
@@ -145,7 +145,7 @@ impl<'a> Ending<'a> {
             origin: job.origin().as_str(),
             operation,
             since: deploy::since(job),
-            until: job.work_deadline(),
+            pace: Pace::until(job.work_deadline()),
         }
     }
 
@@ -314,7 +314,7 @@ impl<'a> Ending<'a> {
                 continue;
             }
             state.bucket = Some(logical_id);
-            match bucket::empty(&self.s3, &bucket, self.until).await? {
+            match bucket::empty(&self.s3, &bucket, &self.pace).await? {
                 Emptied::Wholly => {}
                 Emptied::Partly => return Ok(false),
             }

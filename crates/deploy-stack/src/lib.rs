@@ -6,15 +6,16 @@
 //! the phases here only say what this attempt has started already, so that a step that runs twice,
 //! or that was cut off between two calls, does nothing twice.
 
-mod bucket;
+pub mod bucket;
 mod delete;
 mod deploy;
 mod error;
 mod inputs;
+mod pace;
 mod parameters;
 mod published;
 mod settings;
-mod site;
+pub mod site;
 mod sweep;
 mod triggers;
 mod values;
@@ -25,6 +26,7 @@ use towpath_aws::SdkConfig;
 use towpath_job::{Action, Job, Outcome};
 
 pub use error::DeployError;
+pub use pace::Pace;
 pub use parameters::{Ending, Operation, Parameters, TemplateAt};
 pub use site::{Site, SiteError};
 

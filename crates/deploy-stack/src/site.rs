@@ -18,10 +18,11 @@ use towpath_stack::step::{self, Goal, Kind, Preparation};
 use towpath_stack::{Observed, STACK_TYPE, Stack, describe, resources};
 
 pub use error::SiteError;
-use objects::{Bucket, Counts, Put};
-use plan::{CONFIG, Caching, File};
+pub use objects::{Bucket, Counts, Put};
+use plan::CONFIG;
+pub use plan::{Caching, File, Rank, files};
 
-use crate::{DeployError, DeployStack, Parameters};
+use crate::{DeployError, DeployStack, Pace, Parameters};
 
 /// What is put where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +143,7 @@ async fn advance(
     let scratch = tempfile::tempdir().map_err(SiteError::Disk)?;
     let tree = scratch.path().join("site");
     job.fetch(job.input(&site.artifact)?, &tree).await?;
-    let mut files = plan::files(&tree, &site.folder, &site.caching)?;
+    let mut files = files(&tree, &site.folder, &site.caching)?;
     if let Some(text) = config {
         if files.iter().any(|file| file.key == CONFIG) {
             return Err(SiteError::TwoConfigs.into());
@@ -153,7 +154,7 @@ async fn advance(
     let bucket = Bucket::new(
         action.s3(parameters.region.as_deref()),
         bucket,
-        job.work_deadline(),
+        Pace::until(job.work_deadline()),
     );
     match bucket.fill(&files, &mut state.counts).await? {
         Put::Wholly => Ok(None),

@@ -1,6 +1,10 @@
 //! A site is put into its stack's bucket as it is: with types and a word on caching, nothing twice, nothing of others
 //! touched, and into no other stack's bucket.
 
+use std::time::Instant;
+
+use deploy_stack::Pace;
+use deploy_stack::site::{Bucket, Caching, Counts, Put, files};
 use towpath_loopback::{Cut, FaultKind, FaultRule, FaultWhen};
 use towpath_tests::{Action, Done, Tree, World};
 
@@ -142,7 +146,14 @@ async fn whichever_call_is_lost_it_is_there() {
         .into_iter()
         .enumerate()
     {
-        for operation in ["ListObjectsV2", "HeadObject", "PutObject", "DeleteObjects"] {
+        for (service, operation) in [
+            ("cloudformation", "DescribeStacks"),
+            ("cloudformation", "ListStackResources"),
+            ("s3", "ListObjectsV2"),
+            ("s3", "HeadObject"),
+            ("s3", "PutObject"),
+            ("s3", "DeleteObjects"),
+        ] {
             let old = format!("{operation}{number}.txt");
             put(
                 &world,
@@ -152,7 +163,7 @@ async fn whichever_call_is_lost_it_is_there() {
             .await
             .succeeded();
             world.loopback().inject(FaultRule {
-                service: Some("s3".to_owned()),
+                service: Some(service.to_owned()),
                 operation: Some(operation.to_owned()),
                 when: FaultWhen::Nth { first: 1, times: 1 },
                 kind,
@@ -167,6 +178,42 @@ async fn whichever_call_is_lost_it_is_there() {
             );
         }
     }
+}
+
+/// A step that is late from the start puts a few files at least; the next ones do the rest, and send none twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_one_step_is_continued_in_the_next() {
+    let world = world().await;
+    let fill = async |first: usize| {
+        let tree = tempfile::tempdir().expect("a directory");
+        for number in first..first + 20 {
+            let path = tree.path().join(format!("{number}.html"));
+            std::fs::write(path, number.to_string()).expect("a file");
+        }
+        let files = files(tree.path(), "", &Caching::default()).expect("files");
+        let mut counts = Counts::default();
+        for step in 1.. {
+            let late = Pace::until(Instant::now());
+            let bucket = Bucket::new(world.s3.clone(), "app-site".to_owned(), late);
+            let before = counts.sent + counts.removed;
+            let put = bucket.fill(&files, &mut counts).await.expect("S3 answers");
+            // Between two steps there is nothing but the token.
+            let token = serde_json::to_string(&counts).expect("plain data");
+            counts = serde_json::from_str(&token).expect("reads back");
+            if put == Put::Wholly {
+                return (step, counts);
+            }
+            assert!(counts.sent + counts.removed > before, "{counts:?}");
+        }
+        unreachable!("there is always another step")
+    };
+    let (steps, counts) = fill(0).await;
+    assert!((3..=20).contains(&steps), "{steps}, eight files at once");
+    assert_eq!((counts.sent, counts.removed), (20, 0));
+    let (steps, counts) = fill(10).await;
+    assert!(steps > 1, "{steps}");
+    assert_eq!((counts.sent, counts.same, counts.removed), (10, 10, 10));
+    assert_eq!(keys(&world).await.len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

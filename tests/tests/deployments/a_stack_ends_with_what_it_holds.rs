@@ -1,12 +1,17 @@
 //! A stack is deleted with what it holds when that was asked for, and only then; what is in the way is named; what has
 //! expired is swept, and nothing else.
 
+use std::time::Instant;
+
 use aws_sdk_cloudformation::types::Tag;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use deploy_stack::Pace;
+use deploy_stack::bucket::{Emptied, empty};
 use serde_json::Value;
 use towpath_loopback::{Cut, FaultKind, FaultRule, FaultWhen, ResourceScript, ScriptedOperation};
 use towpath_tests::{Action, Done, Tree, World};
 
+use crate::what_lives_for_a_while_leaves_nothing::{REFUSED, propose};
 use crate::{ROLE, setup};
 
 pub(crate) async fn world() -> World {
@@ -287,6 +292,66 @@ async fn whichever_call_is_lost_the_stack_goes() {
             .await;
             assert_eq!(done.status, "Succeeded", "{operation} {kind:?}: {done:#?}");
             assert!(!exists(&world, "app-site").await, "{operation} {kind:?}");
+        }
+    }
+}
+
+/// A step that is late from the start empties a batch at least; the next ones do the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_get_empty_in_one_step_is_emptied_by_several() {
+    let world = world().await;
+    let template = format!("Resources:\n{}", bucket("Site", "app-site", ""));
+    make(&world, "app", &template, &[]).await;
+    fill(&world, "app-site").await;
+    for key in ["bigger", "biggest"] {
+        let begun = world.s3.create_multipart_upload().bucket("app-site");
+        begun.key(key).send().await.expect("an upload");
+    }
+    let mut came = Vec::new();
+    while came.last() != Some(&Emptied::Wholly) {
+        let late = Pace::until(Instant::now());
+        let step = empty(&world.s3, "app-site", &late).await;
+        came.push(step.expect("S3 answers"));
+    }
+    // The versions and the marker in one batch, then an upload each.
+    let (partly, wholly) = (Emptied::Partly, Emptied::Wholly);
+    assert_eq!(came, [partly, partly, partly, wholly]);
+    let done = act(&world, &format!("action=delete&stack=app&{ROLE}")).await;
+    done.succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_call_is_lost_it_is_swept() {
+    let world = world().await;
+    let template = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n";
+    let expired = [
+        ("towpath:ephemeral", "true"),
+        ("towpath:expires-at", "2020-01-01T00:00:00Z"),
+    ];
+    let sweep = format!("action=sweep&dry-run=off&{ROLE}");
+    for kind in [FaultKind::Error, FaultKind::Cut(Cut::After)] {
+        // What it calls beside these, the deletion of one stack calls too.
+        for operation in [
+            "DescribeStacks",
+            "ListChangeSets",
+            "DescribeChangeSet",
+            "DeleteStack",
+        ] {
+            make(&world, "app", template, &expired).await;
+            propose(&world, "app-planned", REFUSED, &expired).await;
+            world.loopback().inject(FaultRule {
+                service: Some("cloudformation".to_owned()),
+                operation: Some(operation.to_owned()),
+                when: FaultWhen::Nth { first: 1, times: 1 },
+                kind,
+            });
+            let action = Action::of("deploy-stack", &sweep).makes("Report");
+            let done = world.act(&Tree::new().file("a", ""), action).await;
+            assert_eq!(done.status, "Succeeded", "{operation} {kind:?}: {done:#?}");
+            assert_eq!(done.variables["Deleted"], "2", "{operation} {kind:?}");
+            for stack in ["app", "app-planned"] {
+                assert!(world.stack(stack).await.is_none(), "{operation} {kind:?}");
+            }
         }
     }
 }

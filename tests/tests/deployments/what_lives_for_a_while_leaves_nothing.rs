@@ -11,6 +11,9 @@ use crate::a_stack_ends_with_what_it_holds::{act, world};
 
 const TOPIC: &str = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n";
 
+/// A template that no change set can be made of.
+pub(crate) const REFUSED: &str = "Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {Type: AWS::Serverless::Function, Properties: {Nonsense: 1}}\n";
+
 async fn deploy(world: &World, parameters: &str) -> Done {
     let tree = Tree::new().file("t.yaml", TOPIC);
     let parameters = format!("{parameters}&{ROLE}");
@@ -115,7 +118,7 @@ async fn it_says_what_it_is_of() {
 }
 
 /// Plans a stack that is not there, with these tags, and waits until that has come to an end.
-async fn propose(world: &World, stack: &str, template: &str, tags: &[(&str, &str)]) {
+pub(crate) async fn propose(world: &World, stack: &str, template: &str, tags: &[(&str, &str)]) {
     let tags = tags
         .iter()
         .map(|(key, value)| Tag::builder().key(*key).value(*value).build())
@@ -144,16 +147,15 @@ async fn propose(world: &World, stack: &str, template: &str, tags: &[(&str, &str
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_only_planned_is_swept_unless_it_can_still_be_executed() {
     let world = world().await;
-    let refused = "Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {Type: AWS::Serverless::Function, Properties: {Nonsense: 1}}\n";
     let mark = ("towpath:ephemeral", "true");
     let past = ("towpath:expires-at", "2020-01-01T00:00:00Z");
     let future = ("towpath:expires-at", "2999-01-01T00:00:00Z");
     let of = ("towpath:branch", "login");
-    propose(&world, "app-dead", refused, &[mark, past, of]).await;
+    propose(&world, "app-dead", REFUSED, &[mark, past, of]).await;
     propose(&world, "app-live", TOPIC, &[mark, past]).await;
-    propose(&world, "app-young", refused, &[mark, future]).await;
-    propose(&world, "app-foreign", refused, &[past]).await;
-    propose(&world, "shop-dead", refused, &[mark, past]).await;
+    propose(&world, "app-young", REFUSED, &[mark, future]).await;
+    propose(&world, "app-foreign", REFUSED, &[past]).await;
+    propose(&world, "shop-dead", REFUSED, &[mark, past]).await;
     let sweep = |more: &str| {
         let parameters = format!("action=sweep&prefix=app-&{ROLE}&{more}");
         Action::of("deploy-stack", &parameters).makes("Report")

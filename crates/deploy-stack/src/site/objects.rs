@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -13,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SiteError;
 use super::plan::File;
-use crate::DeployError;
-use crate::bucket;
+use crate::{DeployError, Pace, bucket};
 
 /// The object's metadata that says what was put, and that it was us.
 const DIGEST: &str = "towpath-digest";
@@ -24,15 +22,18 @@ const AT_ONCE: usize = 8;
 
 /// What has been done, over all steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) same: u64,
-    pub(crate) removed: u64,
+pub struct Counts {
+    /// Files that were sent.
+    pub sent: u64,
+    /// Files that were there already.
+    pub same: u64,
+    /// Files of an earlier site that were taken away.
+    pub removed: u64,
 }
 
 /// How far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
+pub enum Put {
     /// All is there, and nothing else that was ours.
     Wholly,
     /// The time was up.
@@ -40,10 +41,11 @@ pub(crate) enum Put {
 }
 
 /// A bucket that a site is put into.
-pub(crate) struct Bucket {
+#[derive(Debug)]
+pub struct Bucket {
     s3: Client,
     pub(crate) name: String,
-    until: Instant,
+    pace: Pace,
 }
 
 enum Sent {
@@ -53,17 +55,14 @@ enum Sent {
 }
 
 impl Bucket {
-    pub(crate) fn new(s3: Client, name: String, until: Instant) -> Self {
-        Self { s3, name, until }
+    /// The bucket of this name, and how long it is worked on.
+    pub fn new(s3: Client, name: String, pace: Pace) -> Self {
+        Self { s3, name, pace }
     }
 
     /// Puts the files, which come in the order of their ranks, and takes away what is no longer
     /// among them.
-    pub(crate) async fn fill(
-        &self,
-        files: &[File],
-        counts: &mut Counts,
-    ) -> Result<Put, DeployError> {
+    pub async fn fill(&self, files: &[File], counts: &mut Counts) -> Result<Put, DeployError> {
         let mut there = self.list().await?;
         counts.same = 0;
         for rank in files.chunk_by(|one, next| one.rank == next.rank) {
@@ -113,7 +112,7 @@ impl Bucket {
     }
 
     async fn put(&self, file: &File, there: Option<u64>) -> Result<Sent, DeployError> {
-        if Instant::now() >= self.until {
+        if self.pace.is_over() {
             return Ok(Sent::NoTime);
         }
         let reading = Arc::new(file.clone());
@@ -139,6 +138,7 @@ impl Bucket {
             .send()
             .await
             .map_err(|error| bucket::failed("put a file into", &self.name, &error))?;
+        self.pace.worked();
         Ok(Sent::Yes)
     }
 
@@ -162,7 +162,7 @@ impl Bucket {
     async fn remove(&self, keys: Vec<String>, counts: &mut Counts) -> Result<Put, DeployError> {
         let batch = usize::try_from(bucket::BATCH).unwrap_or(1);
         for keys in keys.chunks(batch) {
-            if Instant::now() >= self.until {
+            if self.pace.is_over() {
                 return Ok(Put::Partly);
             }
             let looks: Vec<_> = keys.iter().map(|key| self.digest(key)).collect();
@@ -179,6 +179,7 @@ impl Bucket {
             if removed > 0 {
                 bucket::delete(&self.s3, &self.name, ours).await?;
                 counts.removed += removed;
+                self.pace.worked();
             }
         }
         Ok(Put::Wholly)

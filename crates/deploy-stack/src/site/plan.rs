@@ -24,7 +24,7 @@ pub struct Caching {
 
 /// When a file is put, among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rank {
+pub enum Rank {
     /// What pages refer to.
     Asset,
     /// What refers to assets.
@@ -37,9 +37,10 @@ pub(crate) enum Rank {
 
 /// A file on its way into the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct File {
+pub struct File {
     pub(crate) rank: Rank,
-    pub(crate) key: String,
+    /// Under which name it is put.
+    pub key: String,
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
     pub(crate) content_type: String,
@@ -93,7 +94,7 @@ impl File {
 }
 
 /// Every file below a folder of a tree. Links and files of other kinds are refused.
-pub(crate) fn files(tree: &Path, folder: &str, caching: &Caching) -> Result<Vec<File>, SiteError> {
+pub fn files(tree: &Path, folder: &str, caching: &Caching) -> Result<Vec<File>, SiteError> {
     let root = tree.join(folder);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
