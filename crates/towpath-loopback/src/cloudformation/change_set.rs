@@ -18,6 +18,15 @@ pub(crate) const NO_UPDATES: &str = "No updates are to be performed.";
 pub(crate) enum ChangeSetType {
     Create,
     Update,
+    Import,
+}
+
+/// A resource that is there already, and is to belong to the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Import {
+    pub(crate) logical_id: String,
+    pub(crate) resource_type: String,
+    pub(crate) physical_id: String,
 }
 
 /// How far the making of the change set has come.
@@ -98,6 +107,8 @@ pub(crate) struct ChangeSet {
     pub(crate) on_stack_failure: Option<String>,
     pub(crate) include_nested: bool,
     pub(crate) import_existing: bool,
+    /// What it takes in, if that is what it does.
+    pub(crate) imports: Vec<Import>,
     pub(crate) lineage: Option<Lineage>,
 }
 

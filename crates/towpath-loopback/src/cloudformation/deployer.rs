@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::blueprint::Blueprint;
-use super::change_set::ExecutionStatus;
+use super::change_set::{ExecutionStatus, Import};
 use super::known::Known;
 use super::stack::{Operation, Stack};
 use super::status::StackStatus;
@@ -20,6 +20,7 @@ use graph::{AfterFailure, Nodes};
 
 mod conclude;
 mod graph;
+mod import;
 mod removal;
 mod resource;
 mod undo;
@@ -81,6 +82,11 @@ impl Run {
     /// Updates the stack from its baseline to its declared blueprint.
     pub(crate) fn spawn_update(self, disable_rollback: bool) {
         self.spawn(move |run| async move { run.update(disable_rollback).await });
+    }
+
+    /// Takes resources in that are there already.
+    pub(crate) fn spawn_import(self, imports: Vec<Import>) {
+        self.spawn(move |run| async move { run.import(&imports).await });
     }
 
     /// Brings the stack back to its baseline; resources in `skip` are taken as they are.

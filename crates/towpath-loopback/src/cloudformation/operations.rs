@@ -42,7 +42,9 @@ impl OperationType {
         match (self, status) {
             (
                 Self::CreateStack | Self::UpdateStack,
-                StackStatus::RollbackInProgress | StackStatus::UpdateRollbackInProgress,
+                StackStatus::RollbackInProgress
+                | StackStatus::UpdateRollbackInProgress
+                | StackStatus::ImportRollbackInProgress,
             ) => Some(Self::Rollback),
             (Self::CreateStack, StackStatus::DeleteInProgress) => Some(Self::DeleteStack),
             _ => None,
@@ -54,11 +56,16 @@ impl OperationType {
         let came_through = matches!(
             (self, status),
             (Self::CreateStack, StackStatus::CreateComplete)
-                | (Self::UpdateStack, StackStatus::UpdateComplete)
+                | (
+                    Self::UpdateStack,
+                    StackStatus::UpdateComplete | StackStatus::ImportComplete,
+                )
                 | (Self::DeleteStack, StackStatus::DeleteComplete)
                 | (
                     Self::Rollback | Self::ContinueRollback,
-                    StackStatus::RollbackComplete | StackStatus::UpdateRollbackComplete,
+                    StackStatus::RollbackComplete
+                        | StackStatus::UpdateRollbackComplete
+                        | StackStatus::ImportRollbackComplete,
                 )
         );
         status.is_settled().then_some(came_through)

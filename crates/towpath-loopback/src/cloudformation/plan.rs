@@ -38,6 +38,7 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Add,
+    Import,
     Modify,
     Remove,
 }
@@ -399,6 +400,7 @@ impl Change {
         let change = json!({
             "Action": match self.action {
                 Action::Add => "Add",
+                Action::Import => "Import",
                 Action::Modify => "Modify",
                 Action::Remove => "Remove",
             },

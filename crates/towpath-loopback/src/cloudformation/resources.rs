@@ -255,6 +255,58 @@ pub(crate) fn exists(world: &World, resource_type: &str, name: &str) -> bool {
     }
 }
 
+/// Whether the loopback imports resources of that type: buckets, and what has a name of the operator's and is
+/// simulated.
+pub(crate) fn importable(resource_type: &str) -> bool {
+    find(resource_type).is_some_and(|known| {
+        known.kind == Kind::Bucket || known.kind == Kind::Simulated && known.name_property.is_some()
+    })
+}
+
+/// The ARN of the stack that a physical resource belongs to.
+pub(crate) fn owner(world: &World, resource_type: &str, physical_id: &str) -> Option<String> {
+    world.cloudformation.with(|stacks| {
+        stacks
+            .iter()
+            .find(|stack| {
+                stack.resources.values().any(|resource| {
+                    !resource.status.gone()
+                        && resource.resource_type == resource_type
+                        && resource.physical_id.as_deref() == Some(physical_id)
+                })
+            })
+            .map(|stack| stack.id.clone())
+    })
+}
+
+/// Finds a resource that is there already, and leaves it as it is.
+pub(crate) fn adopt(
+    scene: &Scene,
+    resource_type: &str,
+    physical_id: &str,
+    properties: &Value,
+) -> Result<Made, Trouble> {
+    let missing = || {
+        Trouble::handler(
+            &format!(
+                "Resource of type '{resource_type}' with identifier '{physical_id}' was not found."
+            ),
+            "NotFound",
+        )
+    };
+    let known = find(resource_type).ok_or_else(missing)?;
+    let made = match known.kind {
+        Kind::Bucket => s3::adopt_bucket(scene, physical_id).ok_or_else(missing)?,
+        // Of a type that is simulated, whatever the template names is there.
+        _ => simulated::create(scene, resource_type, properties),
+    };
+    if made.physical_id != physical_id {
+        return Err(missing());
+    }
+    note(scene, known);
+    Ok(made)
+}
+
 fn in_a_stack(world: &World, known: &table::ResourceType, name: &str) -> bool {
     let named = |resource: &Resource| {
         !resource.status.gone()

@@ -41,8 +41,11 @@ pub enum ScriptedOperation {
     Update,
     /// The resource is removed.
     Delete,
-    /// A change in place is undone: what fails here ends in `UPDATE_ROLLBACK_FAILED`.
+    /// A change in place is undone: what fails here ends in `UPDATE_ROLLBACK_FAILED`; that of an import in
+    /// `IMPORT_ROLLBACK_FAILED`.
     Rollback,
+    /// A resource that is there is taken into the stack.
+    Import,
 }
 
 impl ScriptedOperation {
@@ -52,16 +55,18 @@ impl ScriptedOperation {
             Self::Create => ResourceOperation::Create,
             Self::Update | Self::Rollback => ResourceOperation::Update,
             Self::Delete => ResourceOperation::Delete,
+            Self::Import => ResourceOperation::Import,
         }
     }
 }
 
 /// The operations, as a rule in JSON names them.
-const OPERATIONS: [(&str, ScriptedOperation); 4] = [
+const OPERATIONS: [(&str, ScriptedOperation); 5] = [
     ("create", ScriptedOperation::Create),
     ("update", ScriptedOperation::Update),
     ("delete", ScriptedOperation::Delete),
     ("rollback", ScriptedOperation::Rollback),
+    ("import", ScriptedOperation::Import),
 ];
 
 /// Which resources meet with what.
@@ -153,7 +158,7 @@ impl ResourceRule {
         // Without this, what fails to be created would fail to be rolled back as well.
         if failure.is_some() && operation.is_none() {
             return Err(NotARule(
-                "a `fail` needs the `operation` that fails: create, update, delete or rollback"
+                "a `fail` needs the `operation` that fails: create, update, delete, rollback or import"
                     .into(),
             ));
         }

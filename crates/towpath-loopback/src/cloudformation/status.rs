@@ -24,6 +24,11 @@ pub(crate) enum StackStatus {
     DeleteInProgress,
     DeleteComplete,
     DeleteFailed,
+    ImportInProgress,
+    ImportComplete,
+    ImportRollbackInProgress,
+    ImportRollbackComplete,
+    ImportRollbackFailed,
 }
 
 impl StackStatus {
@@ -50,6 +55,11 @@ impl StackStatus {
             Self::DeleteInProgress => "DELETE_IN_PROGRESS",
             Self::DeleteComplete => "DELETE_COMPLETE",
             Self::DeleteFailed => "DELETE_FAILED",
+            Self::ImportInProgress => "IMPORT_IN_PROGRESS",
+            Self::ImportComplete => "IMPORT_COMPLETE",
+            Self::ImportRollbackInProgress => "IMPORT_ROLLBACK_IN_PROGRESS",
+            Self::ImportRollbackComplete => "IMPORT_ROLLBACK_COMPLETE",
+            Self::ImportRollbackFailed => "IMPORT_ROLLBACK_FAILED",
         }
     }
 
@@ -57,7 +67,11 @@ impl StackStatus {
     /// operation's: a stack that stopped half way may only be retried with rollback off.
     pub(crate) fn may_update(self, rollback_disabled: bool) -> bool {
         match self {
-            Self::CreateComplete | Self::UpdateComplete | Self::UpdateRollbackComplete => true,
+            Self::CreateComplete
+            | Self::UpdateComplete
+            | Self::UpdateRollbackComplete
+            | Self::ImportComplete
+            | Self::ImportRollbackComplete => true,
             Self::CreateFailed | Self::UpdateFailed => rollback_disabled,
             Self::ReviewInProgress
             | Self::CreateInProgress
@@ -71,17 +85,23 @@ impl StackStatus {
             | Self::UpdateRollbackFailed
             | Self::DeleteInProgress
             | Self::DeleteComplete
-            | Self::DeleteFailed => false,
+            | Self::DeleteFailed
+            | Self::ImportInProgress
+            | Self::ImportRollbackInProgress
+            | Self::ImportRollbackFailed => false,
         }
     }
 
-    /// Whether `DeleteStack` is accepted; while another operation cleans up it is not.
+    /// Whether `DeleteStack` is accepted; while another operation cleans up it is not. Of imports AWS documents
+    /// nothing here: they are left to come to their end.
     pub(crate) fn may_delete(self) -> bool {
         !matches!(
             self,
             Self::UpdateCompleteCleanupInProgress
                 | Self::UpdateRollbackInProgress
                 | Self::UpdateRollbackCompleteCleanupInProgress
+                | Self::ImportInProgress
+                | Self::ImportRollbackInProgress
         )
     }
 
@@ -102,6 +122,8 @@ pub(crate) enum ResourceOperation {
     Create,
     Update,
     Delete,
+    Import,
+    ImportRollback,
 }
 
 impl ResourceOperation {
@@ -111,6 +133,7 @@ impl ResourceOperation {
             Self::Create => "Resource creation cancelled",
             Self::Update => "Resource update cancelled",
             Self::Delete => "Resource deletion cancelled",
+            Self::Import | Self::ImportRollback => "Resource import cancelled",
         }
     }
 }
@@ -149,6 +172,14 @@ impl ResourceStatus {
             (ResourceOperation::Delete, Phase::Complete) => "DELETE_COMPLETE",
             (ResourceOperation::Delete, Phase::Failed) => "DELETE_FAILED",
             (ResourceOperation::Delete, Phase::Skipped) => "DELETE_SKIPPED",
+            (ResourceOperation::Import, Phase::InProgress) => "IMPORT_IN_PROGRESS",
+            (ResourceOperation::Import, Phase::Complete | Phase::Skipped) => "IMPORT_COMPLETE",
+            (ResourceOperation::Import, Phase::Failed) => "IMPORT_FAILED",
+            (ResourceOperation::ImportRollback, Phase::InProgress) => "IMPORT_ROLLBACK_IN_PROGRESS",
+            (ResourceOperation::ImportRollback, Phase::Complete | Phase::Skipped) => {
+                "IMPORT_ROLLBACK_COMPLETE"
+            }
+            (ResourceOperation::ImportRollback, Phase::Failed) => "IMPORT_ROLLBACK_FAILED",
         }
     }
 
@@ -179,6 +210,9 @@ mod tests {
             (StackStatus::RollbackComplete, false, false),
             (StackStatus::ReviewInProgress, false, false),
             (StackStatus::UpdateRollbackFailed, false, false),
+            (StackStatus::ImportComplete, true, true),
+            (StackStatus::ImportRollbackComplete, true, true),
+            (StackStatus::ImportRollbackFailed, false, false),
             (StackStatus::DeleteInProgress, false, false),
             (StackStatus::DeleteFailed, false, false),
         ] {

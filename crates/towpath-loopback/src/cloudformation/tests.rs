@@ -11,6 +11,7 @@ mod change_sets;
 mod custom;
 mod deletes;
 mod histories;
+mod imports;
 mod nested;
 mod notices;
 mod operations;

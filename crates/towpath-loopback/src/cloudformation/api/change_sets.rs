@@ -6,15 +6,19 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::request::{Absent, principal, token};
-use super::stacks::{begin_creation, begin_update, check_updatable, parse_on_failure, used};
+use super::stacks::{
+    begin_creation, begin_import, begin_update, check_updatable, parse_on_failure, used,
+};
 use crate::cloudformation::change_set::{
     ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus, Lineage,
 };
 use crate::cloudformation::deployer::OnFailure;
 use crate::cloudformation::stack::Stack;
+use crate::cloudformation::status::StackStatus;
 use crate::cloudformation::wire::{Object, page, required, validation};
 use crate::{AwsError, Caller, World, input};
 
+mod importing;
 mod making;
 pub(crate) mod nested;
 
@@ -132,7 +136,7 @@ pub(super) fn execute(
     let principal = principal(world, caller, role.as_deref())?;
     let disable_rollback = input::flag(request, "DisableRollback");
     let says_rollback = request.get("DisableRollback").is_some();
-    let (run, kind, on_failure, ended) = world
+    let (run, kind, imports, on_failure, ended) = world
         .cloudformation
         .stack(&stack_id, |stack| {
             let change_set = find(stack, &id)
@@ -151,8 +155,13 @@ pub(super) fn execute(
                 None if disable_rollback => OnFailure::DoNothing,
                 None => OnFailure::Rollback,
             };
-            if change_set.kind == ChangeSetType::Update {
-                check_updatable(stack, on_failure == OnFailure::DoNothing)?;
+            let into_a_shell = stack.status == StackStatus::ReviewInProgress;
+            match change_set.kind {
+                ChangeSetType::Update => {
+                    check_updatable(stack, on_failure == OnFailure::DoNothing)?;
+                }
+                ChangeSetType::Import if !into_a_shell => check_updatable(stack, false)?,
+                ChangeSetType::Create | ChangeSetType::Import => {}
             }
             // Executing one change set ends all others of the stack.
             let ended: Vec<String> = stack
@@ -178,14 +187,18 @@ pub(super) fn execute(
                 ChangeSetType::Update => {
                     begin_update(world, stack, declared, token, &this, principal)
                 }
+                ChangeSetType::Import => {
+                    begin_import(world, stack, declared, token, &this, principal)
+                }
             };
-            Ok((run, change_set.kind, on_failure, ended))
+            Ok((run, change_set.kind, change_set.imports, on_failure, ended))
         })
         .unwrap_or_else(|| Err(validation(format!("Stack [{stack_id}] does not exist"))))?;
     nested::forget(world, &ended);
     match kind {
         ChangeSetType::Create => run.spawn_create(on_failure, None),
         ChangeSetType::Update => run.spawn_update(on_failure == OnFailure::DoNothing),
+        ChangeSetType::Import => run.spawn_import(imports),
     }
     Ok(json!({}))
 }

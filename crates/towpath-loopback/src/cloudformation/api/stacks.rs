@@ -267,6 +267,32 @@ pub(super) fn begin_update(
     Run::new(world, stack, operation, principal)
 }
 
+/// Moves a stack into an import, and gives the deployment that is to be spawned.
+pub(super) fn begin_import(
+    world: &Arc<World>,
+    stack: &mut Stack,
+    declared: Declared,
+    token: Option<String>,
+    request: &str,
+    principal: Caller,
+) -> Run {
+    remember(stack, token.as_deref(), request);
+    // The service's model has no type of operation for it; it changes what the stack has.
+    let (operation, _) = stack.begin(OperationType::UpdateStack, token, now());
+    stack.baseline = Some(Baseline {
+        declared: stack.declared.clone(),
+        resources: stack.resources.clone(),
+        outputs: stack.outputs.clone(),
+    });
+    stack.declared = declared;
+    stack.enter(
+        now(),
+        StackStatus::ImportInProgress,
+        Some(USER_INITIATED.to_owned()),
+    );
+    Run::new(world, stack, operation, principal)
+}
+
 /// Marks a nested change set as the one that is being executed.
 fn begin_execution(stack: &mut Stack, change_set_id: String) {
     stack

@@ -365,7 +365,7 @@ impl Run {
     }
 
     /// Waits until the resource counts as ready, unless a sibling's failure comes first.
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         logical_id: &str,
         operation: ResourceOperation,
@@ -379,7 +379,12 @@ impl Run {
         }
     }
 
-    fn fail(&self, logical_id: &str, operation: ResourceOperation, reason: String) -> bool {
+    pub(super) fn fail(
+        &self,
+        logical_id: &str,
+        operation: ResourceOperation,
+        reason: String,
+    ) -> bool {
         self.enter(logical_id, operation, Phase::Failed, Some(reason));
         false
     }
@@ -439,7 +444,7 @@ impl Run {
     }
 
     /// The evaluated properties of a resource.
-    fn properties(&self, planned: &Planned) -> Result<Value, String> {
+    pub(super) fn properties(&self, planned: &Planned) -> Result<Value, String> {
         let path = format!("Resources.{}.Properties", planned.logical_id);
         self.evaluate(&path, &planned.properties)
     }
@@ -490,7 +495,7 @@ fn describe(record: &mut Resource, planned: &Planned) {
     record.depends_on.clone_from(&planned.depends_on);
 }
 
-fn take(record: &mut Resource, made: Made) {
+pub(super) fn take(record: &mut Resource, made: Made) {
     record.physical_id = Some(made.physical_id);
     record.reference = made.reference;
     record.attributes = made.attributes;

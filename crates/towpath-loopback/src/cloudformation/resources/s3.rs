@@ -40,6 +40,11 @@ pub(super) fn update_bucket(
     Ok(bucket(scene, &name))
 }
 
+/// A bucket that is there, whoever made it.
+pub(super) fn adopt_bucket(scene: &Scene, name: &str) -> Option<Made> {
+    scene.world.s3.exists(name).then(|| bucket(scene, name))
+}
+
 pub(super) fn delete_bucket(scene: &Scene, resource: &Resource) -> Result<(), Trouble> {
     let name = resource.physical_id.clone().unwrap_or_default();
     scene.authorize("S3", "s3:DeleteBucket", &arn(&name))?;

@@ -8,14 +8,19 @@ use super::{Account, ROLE, create_request};
 use crate::cloudformation::{ResourceScript, ScriptedOperation};
 use crate::input;
 
-/// The statuses of the service's model, without the five of imports, which are refused.
-const STATUSES: [&str; 18] = [
+/// The statuses of the service's model.
+const STATUSES: [&str; 23] = [
     "CREATE_COMPLETE",
     "CREATE_FAILED",
     "CREATE_IN_PROGRESS",
     "DELETE_COMPLETE",
     "DELETE_FAILED",
     "DELETE_IN_PROGRESS",
+    "IMPORT_COMPLETE",
+    "IMPORT_IN_PROGRESS",
+    "IMPORT_ROLLBACK_COMPLETE",
+    "IMPORT_ROLLBACK_FAILED",
+    "IMPORT_ROLLBACK_IN_PROGRESS",
     "REVIEW_IN_PROGRESS",
     "ROLLBACK_COMPLETE",
     "ROLLBACK_FAILED",
@@ -30,6 +35,14 @@ const STATUSES: [&str; 18] = [
     "UPDATE_ROLLBACK_IN_PROGRESS",
 ];
 
+const TABLE: &str = "
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    Properties: {TableName: orders}
+";
+
 enum Step {
     /// An operation on the stack, with what it needs beside the name.
     Call(&'static str, Value),
@@ -41,7 +54,7 @@ enum Step {
 
 #[tokio::test]
 async fn every_status_is_reached_by_a_real_transition() {
-    use ScriptedOperation::{Create, Delete, Rollback};
+    use ScriptedOperation::{Create, Delete, Import, Rollback};
     use Step::{Call, Fails, Mends};
     let key = format!(
         "{ROLE}      Policies: [{{PolicyName: p, PolicyDocument: {{Statement: []}}}}]\n  Key: {{Type: AWS::KMS::Key, DependsOn: Role}}"
@@ -55,8 +68,21 @@ async fn every_status_is_reached_by_a_real_transition() {
     let mut change_set = plain(ROLE);
     change_set["ChangeSetName"] = json!("first");
     change_set["ChangeSetType"] = json!("CREATE");
+    let topic = format!("{TABLE}  Topic: {{Type: AWS::SNS::Topic}}\n");
     let on_role = json!({"ResourcesToSkip": ["Role"]});
     let none = json!({});
+    let import = || {
+        let mut request = plain(TABLE);
+        request["ChangeSetName"] = json!("import");
+        request["ChangeSetType"] = json!("IMPORT");
+        request["ResourcesToImport"] = json!([{
+            "ResourceType": "AWS::DynamoDB::Table",
+            "LogicalResourceId": "Table",
+            "ResourceIdentifier": {"TableName": "orders"},
+        }]);
+        Call("CreateChangeSet", request)
+    };
+    let execute = || Call("ExecuteChangeSet", json!({"ChangeSetName": "import"}));
     let mut seen = BTreeSet::new();
     for (steps, expected) in [
         (
@@ -121,6 +147,25 @@ async fn every_status_is_reached_by_a_real_transition() {
             ],
             "CREATE_IN_PROGRESS CREATE_COMPLETE DELETE_IN_PROGRESS DELETE_FAILED DELETE_IN_PROGRESS DELETE_COMPLETE",
         ),
+        (
+            vec![import(), execute(), Call("UpdateStack", plain(&topic))],
+            "REVIEW_IN_PROGRESS IMPORT_IN_PROGRESS IMPORT_COMPLETE UPDATE_IN_PROGRESS UPDATE_COMPLETE_CLEANUP_IN_PROGRESS UPDATE_COMPLETE",
+        ),
+        (
+            vec![Fails("Table", Import), import(), execute()],
+            "REVIEW_IN_PROGRESS IMPORT_IN_PROGRESS IMPORT_ROLLBACK_IN_PROGRESS IMPORT_ROLLBACK_COMPLETE",
+        ),
+        (
+            vec![
+                Fails("Table", Import),
+                Fails("Table", Rollback),
+                import(),
+                execute(),
+                Mends,
+                Call("DeleteStack", none.clone()),
+            ],
+            "REVIEW_IN_PROGRESS IMPORT_IN_PROGRESS IMPORT_ROLLBACK_IN_PROGRESS IMPORT_ROLLBACK_FAILED DELETE_IN_PROGRESS DELETE_COMPLETE",
+        ),
     ] {
         let account = Account::new();
         let mut id = None;
@@ -134,9 +179,13 @@ async fn every_status_is_reached_by_a_real_transition() {
                 Mends => account.world.clear_resource_scripts(),
                 Call(operation, mut request) => {
                     request["StackName"] = json!("app");
+                    let proposed = request.clone();
                     let answer = account.call(operation, request).await.unwrap();
                     let named = id.get_or_insert_with(|| input::text(&answer, "StackId").unwrap());
-                    if operation != "CreateChangeSet" {
+                    if operation == "CreateChangeSet" {
+                        let name = input::text(&proposed, "ChangeSetName").unwrap();
+                        account.proposed("app", &name).await;
+                    } else {
                         account.settled(named).await;
                     }
                 }

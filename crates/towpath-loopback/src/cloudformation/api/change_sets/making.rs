@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{find, nested, now, operation};
+use super::{find, importing, nested, now, operation};
 use crate::cloudformation::api::request::{Submission, check_name, template_text};
 use crate::cloudformation::api::stacks::{difference, new_stack_id, parse_on_failure, updatable};
 use crate::cloudformation::blueprint::{Blueprint, Draft};
@@ -96,6 +96,15 @@ pub(super) async fn propose(
             // A stack that stopped half way may be proposed to; executing needs rollback off.
             Some(updatable(world, id, true)?)
         }
+        (ChangeSetType::Import, None) => {
+            check_name("stackName", &stack_name)?;
+            None
+        }
+        (ChangeSetType::Import, Some((StackStatus::ReviewInProgress, _))) => None,
+        (ChangeSetType::Import, Some(_)) => match &existing {
+            Some(id) => Some(updatable(world, id, false)?),
+            None => None,
+        },
     };
     let text = match (input::flag(request, "UsePreviousTemplate"), &former) {
         (true, Some(former)) => former.blueprint.original.clone(),
@@ -132,6 +141,7 @@ pub(super) async fn propose(
         }
         Err(error) => return Err(error),
     };
+    let imports = importing::wanted(world, kind, request, &declared.blueprint)?;
     let id = world.arn(
         "cloudformation",
         &format!("changeSet/{name}/{}", uuid::Uuid::new_v4()),
@@ -152,6 +162,7 @@ pub(super) async fn propose(
         on_stack_failure,
         include_nested: input::flag(request, "IncludeNestedStacks"),
         import_existing: input::flag(request, "ImportExistingResources"),
+        imports,
         lineage,
     };
     accept(world, &stack_id, stack_name, change_set)?;
@@ -168,8 +179,9 @@ fn kind(request: &Value) -> Result<ChangeSetType, AwsError> {
     match input::text(request, "ChangeSetType").as_deref() {
         None | Some("UPDATE") => Ok(ChangeSetType::Update),
         Some("CREATE") => Ok(ChangeSetType::Create),
+        Some("IMPORT") => Ok(ChangeSetType::Import),
         Some(other) => Err(validation(format!(
-            "the loopback does not serve change sets of the type {other}"
+            "1 validation error detected: Value '{other}' at 'changeSetType' failed to satisfy constraint: Member must satisfy enum value set: [IMPORT, CREATE, UPDATE]"
         ))),
     }
 }
@@ -260,11 +272,16 @@ pub(super) async fn finish(world: &Arc<World>, making: &Making) {
     let proposed = world
         .cloudformation
         .stack(stack_id, |stack| {
-            find(stack, id)
-                .map(|change_set| (change_set.declared.clone(), change_set.include_nested))
+            find(stack, id).map(|change_set| {
+                (
+                    change_set.declared.clone(),
+                    change_set.include_nested,
+                    (change_set.kind == ChangeSetType::Import).then(|| change_set.imports.clone()),
+                )
+            })
         })
         .flatten();
-    let Some((declared, include_nested)) = proposed else {
+    let Some((declared, include_nested, imports)) = proposed else {
         return;
     };
     let before = making.former.clone().unwrap_or_else(nothing_declared);
@@ -277,6 +294,12 @@ pub(super) async fn finish(world: &Arc<World>, making: &Making) {
         }
     } else {
         nested::not_looked_into(world, stack_id, &declared, &mut difference.changes);
+    }
+    if let Some(imports) = imports
+        && let Err(reason) = importing::mark(&imports, &mut difference.changes)
+    {
+        fail(world, making, reason);
+        return;
     }
     if making.former.is_some() && difference.is_nothing() {
         fail(world, making, declared.blueprint.nothing_to_do().to_owned());
