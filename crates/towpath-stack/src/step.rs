@@ -245,6 +245,17 @@ pub fn execution(kind: Kind, status: Option<StackStatus>, sign: Sign) -> Progres
     }
 }
 
+/// How our own operation came out that ended with this status, as its events say.
+///
+/// Whatever kind of change set it was taken for: a job may be delivered twice, and where one delivery finds no stack and
+/// creates it, the other that comes later asks for an update by the same name, and gets the change set that there is.
+pub fn ended(status: StackStatus) -> Progress {
+    match status {
+        StackStatus::CreateComplete | StackStatus::UpdateComplete => Progress::Succeeded,
+        _ => Progress::Failed,
+    }
+}
+
 /// How the execution of a change set stands that was executed to its end, where neither the stack nor an event shows by
 /// whom.
 ///
@@ -510,6 +521,19 @@ mod tests {
     fn begins(seen: &Observed) -> teardown::Step {
         let (done, rules) = (teardown::Done::default(), teardown::Rules::default());
         teardown::next(seen, &[], &done, &rules, 0)
+    }
+
+    #[test]
+    fn the_end_of_our_own_operation_is_success_in_two_statuses() {
+        for status in StackStatus::ALL {
+            let good = matches!(status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE");
+            let expected = if good {
+                Progress::Succeeded
+            } else {
+                Progress::Failed
+            };
+            assert_eq!(ended(status), expected, "{status}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Attempt<'_> {
         if progress == Progress::Superseded || sign == Sign::Unnamed && settled {
             progress =
                 match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
-                    Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                    Ending::Was(status) => step::ended(status),
                     Ending::NotYet => Progress::Stale,
                     Ending::Unstamped if progress == Progress::Superseded => Progress::Failed,
                     Ending::Unstamped => progress,
@@ -162,7 +162,7 @@ impl Attempt<'_> {
         let token = self.token(state, "execute");
         let progress =
             match cause::ending(self.client, &plan.stack, &token, since(self.job)).await? {
-                Ending::Was(status) => step::execution(plan.kind(), Some(status), Sign::Ours),
+                Ending::Was(status) => step::ended(status),
                 Ending::NotYet => Progress::Wait,
                 Ending::Unstamped => step::unsigned(plan.kind(), observed.stack()),
             };
