@@ -393,9 +393,15 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A time as the AWS CLI writes it.
+/// A time as the AWS CLI writes it: as the service sent it, which is text or seconds.
 fn moment(value: &Value) -> anyhow::Result<OffsetDateTime> {
-    let text = value.as_str().context("no time")?;
+    if let Some(seconds) = value.as_f64() {
+        let nanoseconds = (seconds * 1e9) as i128;
+        return Ok(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)?);
+    }
+    let text = value
+        .as_str()
+        .with_context(|| format!("{value} is no time"))?;
     OffsetDateTime::parse(text, &Rfc3339).with_context(|| format!("`{text}` is no time"))
 }
 
