@@ -1,5 +1,7 @@
 //! `AWS::Serverless::Api`: a REST API with its deployment and its stage.
 
+mod domain;
+
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
@@ -32,15 +34,15 @@ const OTHERS: &[&str] = &[
     "DefinitionBody",
     "DefinitionUri",
     "DisableExecuteApiEndpoint",
+    "Domain",
     "EndpointConfiguration",
+    "GatewayResponses",
     "OpenApiVersion",
     "StageName",
     "Tags",
 ];
 const UNCOVERED: &[&str] = &[
     "AlwaysDeploy",
-    "Domain",
-    "GatewayResponses",
     "MergeDefinitions",
     "Models",
     "Policy",
@@ -144,6 +146,9 @@ pub(super) fn expand(
         &stage,
         source.beside("AWS::ApiGateway::Stage", Value::Object(properties)),
     )?;
+    if let Some(own) = given.take("Domain") {
+        domain::expand(translation, source, &stage, own)?;
+    }
     translation
         .renamed
         .insert(format!("{}.Stage", source.id), stage);
@@ -224,6 +229,13 @@ fn body(
         }
     }
     body["paths"] = Value::Object(paths);
+    let responses = given.mapping("GatewayResponses")?;
+    if !responses.is_empty() {
+        let all = &mut body["x-amazon-apigateway-gateway-responses"];
+        for (kind, response) in responses {
+            all[kind.as_str()] = gateway_response(source.id, &kind, &response)?;
+        }
+    }
     auth::apply(auth, if is_own { &[] } else { routes }, &mut body);
     if let Some(Value::Array(types)) = source.resource["Properties"].get("BinaryMediaTypes") {
         let types: Vec<Value> = types
@@ -244,4 +256,41 @@ fn body(
         }
     }
     Ok(body)
+}
+
+/// What API Gateway itself answers in one case.
+fn gateway_response(api: &str, kind: &str, response: &Value) -> Result<Value> {
+    let subject = format!("GatewayResponses.{kind}");
+    let mut given = Properties::new(api, &subject, Some(response))?;
+    let subject = format!("{subject}.ResponseParameters");
+    let parameters = given.take("ResponseParameters");
+    let mut parameters = Properties::new(api, &subject, parameters.as_ref())?;
+    let mut prefixed = Map::new();
+    for (property, prefix) in [
+        ("Headers", "header"),
+        ("Paths", "path"),
+        ("QueryStrings", "querystring"),
+    ] {
+        for (name, value) in parameters.mapping(property)? {
+            prefixed.insert(format!("gatewayresponse.{prefix}.{name}"), value);
+        }
+    }
+    parameters.finish(&["Headers", "Paths", "QueryStrings"], &[])?;
+    let status = given.take("StatusCode");
+    let response = object([
+        ("responseParameters", Some(prefixed.into())),
+        (
+            "responseTemplates",
+            Some(given.mapping("ResponseTemplates")?.into()),
+        ),
+        (
+            "statusCode",
+            status.map(|code| json!(crate::parameters::scalar_text(&code))),
+        ),
+    ]);
+    given.finish(
+        &["ResponseParameters", "ResponseTemplates", "StatusCode"],
+        &[],
+    )?;
+    Ok(response)
 }

@@ -396,6 +396,9 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
         event("{Type: S3, Properties: {Bucket: name, Events: s3:ObjectCreated:*}}"),
         event("{Type: S3, Properties: {Bucket: !Ref Nope, Events: s3:ObjectCreated:*}}"),
         api("{}"),
+        api("{StageName: x, Domain: {DomainName: !Sub '${x}', CertificateArn: c}}"),
+        api("{StageName: x, Domain: {DomainName: d, CertificateArn: c, Route53: {}}}"),
+        api("{StageName: x, GatewayResponses: {DEFAULT_4XX: {StatusCod: 1}}}"),
         api("{StageName: x, Auth: {UsagePlan: {}}}"),
         api("{StageName: x, Auth: {DefaultAuthorizer: Pol, Authorizers: {Pool: {UserPoolArn: a}}}}"),
         api("{StageName: x, Auth: {Authorizers: {A: {}}}}"),
@@ -487,6 +490,9 @@ fn what_the_transform_cannot_do_is_refused_by_name() {
     resource `F` (event `E`) has a `Bucket` that is no `Ref` to a bucket of this template
     resource `F` has an S3 event of `Nope`, which is no bucket of this template
     resource `A` (AWS::Serverless::Api) has no `StageName`, which it needs
+    resource `A` (Domain) has a `DomainName` that is neither a text nor a `Ref`: logical ids are made of it, so it must be known now
+    resource `A` (Domain.Route53) has neither `HostedZoneId` nor `HostedZoneName`
+    resource `A` (GatewayResponses.DEFAULT_4XX) has no property `StatusCod`; did you mean `StatusCode`?
     resource `A` (Auth) has `UsagePlan`, which the transform on this machine does not cover
     resource `A` (Auth) has the `DefaultAuthorizer` `Pol`, which is none of the `Authorizers` that are covered; did you mean `Pool`?
     resource `A` (Auth.Authorizers.A) has neither `UserPoolArn` nor `FunctionArn`
