@@ -49,7 +49,7 @@ impl State {
     }
 
     /// Something has been done to the stack.
-    pub(crate) fn has_begun(&self) -> bool {
+    fn has_begun(&self) -> bool {
         self.done.asks > 0 || self.done.emptied > 0 || self.bucket.is_some()
     }
 }

@@ -1,8 +1,8 @@
 //! `action=sweep`: deletes the stacks that have had their day, a few at a time.
 //!
-//! The first step looks at every stack and settles which ones go; the following ones climb the
-//! ladder of `action=delete` with each of them. One that cannot be deleted does not stop the
-//! others.
+//! The first step looks at every stack and settles which ones go, and does nothing: delivered twice, it settles the same,
+//! where one that deletes would find room under the cap for others. The following ones climb the ladder of `action=delete`
+//! with each of them, after another look at it. One that cannot be deleted does not stop the others.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -71,9 +71,9 @@ pub(crate) async fn step(
     client: &Client,
     job: &Job<Parameters>,
 ) -> Result<Outcome, DeployError> {
-    let mut state = match job.state::<State>()? {
-        Some(state) => state,
-        None => survey(client, job).await?,
+    let Some(mut state) = job.state::<State>()? else {
+        let state = survey(client, job).await?;
+        return settle(job, &state).await;
     };
     for (number, swept) in state.swept.iter_mut().enumerate() {
         if let Fate::Going { state } = &mut swept.fate {
@@ -83,18 +83,23 @@ pub(crate) async fn step(
             }
         }
     }
-    let going = count(&state, |fate| matches!(fate, Fate::Going { .. }));
+    settle(job, &state).await
+}
+
+/// Goes on while there is something to delete, and reports otherwise.
+async fn settle(job: &Job<Parameters>, state: &State) -> Result<Outcome, DeployError> {
+    let going = count(state, |fate| matches!(fate, Fate::Going { .. }));
     if going > 0 {
         let told = format!(
             "{going} of {} expired stacks are being deleted",
             state.swept.len()
         );
         return Ok(Outcome::Continue {
-            state: serde_json::to_value(&state).expect("the state is plain data"),
+            state: serde_json::to_value(state).expect("the state is plain data"),
             progress: Progress::new(told),
         });
     }
-    report(job, &state).await
+    report(job, state).await
 }
 
 /// Looks at every stack, and settles which ones go.
@@ -197,15 +202,13 @@ async fn go_on(
     name: &str,
     state: &mut delete::State,
 ) -> Option<Fate> {
-    if !state.has_begun() {
-        match still_expired(client, job, state).await {
-            Ok(None) => {}
-            Ok(Some(why)) => return Some(Fate::Kept { why }),
-            // Nothing is known of it; the next step looks again.
-            Err(error) => {
-                tracing::warn!(%error, name, "the stack could not be looked at");
-                return None;
-            }
+    match still_expired(client, job, state).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Some(Fate::Kept { why }),
+        // Nothing is known of it; the next step looks again.
+        Err(error) => {
+            tracing::warn!(%error, name, "the stack could not be looked at");
+            return None;
         }
     }
     match ending.step(name, state).await {
@@ -223,7 +226,8 @@ async fn go_on(
     }
 }
 
-/// Why the stack stays after all: between the survey and now somebody may have deployed it anew.
+/// Why the stack stays after all: somebody may have deployed it anew since the survey, also while its buckets were being
+/// emptied, or after its deletion was refused.
 async fn still_expired(
     client: &Client,
     job: &Job<Parameters>,
@@ -232,12 +236,14 @@ async fn still_expired(
     let Observed::Present(mut stack) = describe(client, state.arn()).await? else {
         return Ok(None);
     };
+    // By us, or by somebody else: it goes already, and its tags with it.
+    if let StackStatus::DeleteInProgress | StackStatus::DeleteComplete = stack.status {
+        return Ok(None);
+    }
     let now = OffsetDateTime::from(SystemTime::now());
     Ok(
         match judge(client, &mut stack, now, &job.parameters.ending.sweep).await? {
             Verdict::Expired(_) | Verdict::Shell(_) => None,
-            // Ours, from a step whose end was not heard of, or somebody else's.
-            Verdict::Keep(Why::Busy(StackStatus::DeleteInProgress)) => None,
             Verdict::Keep(why) => Some(why.to_string()),
         },
     )

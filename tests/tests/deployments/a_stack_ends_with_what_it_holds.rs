@@ -482,3 +482,25 @@ async fn a_stack_for_a_branch_has_a_name_of_its_own_and_an_end() {
         assert!(world.stack(&name).await.is_none(), "{name}");
     }
 }
+
+/// The first delivery of a sweep settles what goes, and the second must settle the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_delivered_twice_deletes_no_more_than_its_cap() {
+    let world = world().await;
+    let topic = "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n";
+    let mark = ("towpath:ephemeral", "true");
+    for (name, end) in [
+        ("app-a", "2019-01-01T00:00:00Z"),
+        ("app-b", "2020-01-01T00:00:00Z"),
+    ] {
+        make(&world, name, topic, &[mark, ("towpath:expires-at", end)]).await;
+    }
+    world.loopback().duplicate_next("deploy-stack");
+    let sweep = format!("action=sweep&dry-run=off&cap=1&{ROLE}");
+    let action = Action::of("deploy-stack", &sweep).makes("Report");
+    let done = world.act(&Tree::new().file("a", ""), action).await;
+    done.succeeded();
+    assert_eq!(done.variables["Deleted"], "1");
+    assert!(world.stack("app-a").await.is_none());
+    assert!(world.stack("app-b").await.is_some(), "the cap is one");
+}
