@@ -2,10 +2,12 @@
 //! twice, whoever meddles and whenever the function dies, the action ends, executes at most once, deletes no stack that
 //! ever worked unless that was asked for, makes no call that the state forbids, and reports success only of what is so.
 //!
-//! `TOWPATH_HISTORIES` says how many (10,000), `TOWPATH_SEED` which is the first. A history that is found wrong is named
-//! by its seed, which brings it back; perhaps not at the first try, as the seed does not order the function's threads.
+//! `TOWPATH_HISTORIES` says how many of each kind (10,000, and 500 of endings), `TOWPATH_SEED` which is the first. A
+//! history that is found wrong is named by its seed, which brings it back; perhaps not at the first try, as the seed does
+//! not order the function's threads.
 
 mod chance;
+mod ending;
 mod model;
 mod wire;
 
@@ -23,7 +25,7 @@ use towpath_stack::StackStatus;
 
 use chance::Chance;
 use model::CloudFormation;
-use wire::{Wire, World};
+use wire::{Lives, Wire, World};
 
 /// How many invocations a history may take, until it is said never to end.
 const STEPS: u32 = 150;
@@ -76,14 +78,25 @@ fn what_was_wrong_once_is_so_no_more() {
 
 #[test]
 fn whatever_happens_the_action_ends_and_tells_the_truth() {
+    let archive = archive();
+    live(10_000, async |seed| history(seed, &archive).await);
+}
+
+#[test]
+fn whatever_happens_only_what_may_go_is_deleted() {
+    live(500, ending::history);
+}
+
+/// Lives through histories, as many as were asked for, on every core.
+fn live(default: u64, history: impl AsyncFn(u64) -> Result<(), String> + Sync) {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
     };
-    let histories = number("TOWPATH_HISTORIES", 10_000);
+    let histories = number("TOWPATH_HISTORIES", default);
     let first = number("TOWPATH_SEED", 1);
     println!("TOWPATH_HISTORIES={histories} TOWPATH_SEED={first}");
+    let began = std::time::Instant::now();
     let next = AtomicU64::new(0);
-    let archive = archive();
     std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let work = || {
@@ -97,7 +110,7 @@ fn whatever_happens_the_action_ends_and_tells_the_truth() {
                     return;
                 }
                 let seed = first + number;
-                if let Err(wrong) = runtime.block_on(history(seed, &archive)) {
+                if let Err(wrong) = runtime.block_on(history(seed)) {
                     // The others need not go on.
                     next.store(histories, Ordering::Relaxed);
                     panic!("TOWPATH_HISTORIES=1 TOWPATH_SEED={seed}: {wrong}");
@@ -111,6 +124,7 @@ fn whatever_happens_the_action_ends_and_tells_the_truth() {
             }
         }
     });
+    println!("{histories} histories in {:?}", began.elapsed());
 }
 
 /// One history. The error says what was wrong, and all that happened.
@@ -154,7 +168,7 @@ async fn history(seed: u64, archive: &[u8]) -> Result<(), String> {
 }
 
 /// Invokes the function until it has reported an end. Nothing: it never did.
-async fn run(wire: &Wire, parameters: &str, quiet: bool) -> Option<(String, Value)> {
+async fn run<W: Lives>(wire: &Wire<W>, parameters: &str, quiet: bool) -> Option<(String, Value)> {
     let aws = towpath_aws::fixed(
         "http://127.0.0.1:9",
         "eu-west-1",
@@ -173,12 +187,13 @@ async fn run(wire: &Wire, parameters: &str, quiet: bool) -> Option<(String, Valu
         job += 1;
         let event = event(job, parameters, token.as_deref());
         let seen = wire.with(|world| {
-            if !quiet && world.chance.one_in(25) {
-                world.dies_at = u32::try_from(world.chance.below(4)).ok();
+            if !quiet && world.chance().one_in(25) {
+                let calls = u32::try_from(world.chance().below(4)).ok();
+                world.dies_at(calls);
             }
-            world.reports.len()
+            world.reports().len()
         });
-        let mut deliveries = wire.with(|world| u32::from(!quiet && world.chance.one_in(15)) + 1);
+        let mut deliveries = wire.with(|world| u32::from(!quiet && world.chance().one_in(15)) + 1);
         while deliveries > 0 {
             deliveries -= 1;
             let handling = towpath_job::handle(
@@ -196,9 +211,9 @@ async fn run(wire: &Wire, parameters: &str, quiet: bool) -> Option<(String, Valu
                 // Lambda delivers the event once more.
                 () = wire.died.notified() => deliveries += 1,
             }
-            wire.with(|world| world.dies_at = None);
+            wire.with(|world| world.dies_at(None));
         }
-        let (operation, body) = wire.with(|world| world.reports.get(seen).cloned())?;
+        let (operation, body) = wire.with(|world| world.reports().get(seen).cloned())?;
         match body.get("continuationToken").and_then(Value::as_str) {
             Some(text) if operation == "PutJobSuccessResult" => {
                 assert!(text.len() <= 2_048, "a token of {} characters", text.len());
@@ -207,11 +222,8 @@ async fn run(wire: &Wire, parameters: &str, quiet: bool) -> Option<(String, Valu
             _ => return Some((operation, body)),
         }
         wire.with(|world| {
-            world.cloudformation.pass(&mut world.chance);
-            if !quiet && world.chance.one_in(40) {
-                world.trace.push("somebody else meddles".to_owned());
-                world.cloudformation.meddle(&mut world.chance);
-            }
+            let meddled = !quiet && world.chance().one_in(40);
+            world.pass(meddled);
         });
     }
     None

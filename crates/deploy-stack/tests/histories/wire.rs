@@ -66,34 +66,57 @@ impl World {
 }
 
 /// What becomes of one request.
-enum Fate {
+pub(crate) enum Fate {
     Answer(u16, String),
     Bytes(u16, Vec<u8>, Vec<(&'static str, String)>),
     Cut,
     Dies,
 }
 
+/// A world that can be called, and in which time passes.
+pub(crate) trait Lives: std::fmt::Debug + Send + 'static {
+    /// What becomes of a request.
+    fn answer(&mut self, request: &HttpRequest) -> Fate;
+    /// The chance that it runs by.
+    fn chance(&mut self) -> &mut Chance;
+    /// At which of the next calls the function dies.
+    fn dies_at(&mut self, calls: Option<u32>);
+    /// What was reported, in order.
+    fn reports(&self) -> &[(String, Value)];
+    /// Time passes between two invocations, and somebody else may meddle.
+    fn pass(&mut self, meddled: bool);
+}
+
 /// The way to the world that the SDK is given.
-#[derive(Debug, Clone)]
-pub(crate) struct Wire {
-    world: Arc<Mutex<World>>,
+#[derive(Debug)]
+pub(crate) struct Wire<W> {
+    world: Arc<Mutex<W>>,
     pub(crate) died: Arc<Notify>,
 }
 
-impl Wire {
-    pub(crate) fn to(world: World) -> Self {
+impl<W> Clone for Wire<W> {
+    fn clone(&self) -> Self {
+        Self {
+            world: Arc::clone(&self.world),
+            died: Arc::clone(&self.died),
+        }
+    }
+}
+
+impl<W> Wire<W> {
+    pub(crate) fn to(world: W) -> Self {
         Self {
             world: Arc::new(Mutex::new(world)),
             died: Arc::default(),
         }
     }
 
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut W) -> T) -> T {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl HttpClient for Wire {
+impl<W: Lives> HttpClient for Wire<W> {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
@@ -103,7 +126,7 @@ impl HttpClient for Wire {
     }
 }
 
-impl HttpConnector for Wire {
+impl<W: Lives> HttpConnector for Wire<W> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let fate = self.with(|world| world.answer(&request));
         let response = |status: u16, body: SdkBody, headers: &[(&'static str, String)]| {
@@ -126,10 +149,34 @@ impl HttpConnector for Wire {
     }
 }
 
-impl World {
+impl Lives for World {
+    fn chance(&mut self) -> &mut Chance {
+        &mut self.chance
+    }
+
+    fn dies_at(&mut self, calls: Option<u32>) {
+        self.dies_at = calls;
+    }
+
+    fn reports(&self) -> &[(String, Value)] {
+        &self.reports
+    }
+
+    fn pass(&mut self, meddled: bool) {
+        self.cloudformation.pass(&mut self.chance);
+        if meddled {
+            self.trace.push("somebody else meddles".to_owned());
+            self.cloudformation.meddle(&mut self.chance);
+        }
+    }
+
     fn answer(&mut self, request: &HttpRequest) -> Fate {
         if let Some(target) = request.headers().get("x-amz-target") {
-            return self.settle(target, request.body().bytes().unwrap_or_default());
+            return settle(
+                &mut self.reports,
+                target,
+                request.body().bytes().unwrap_or_default(),
+            );
         }
         if request.method() != "POST" {
             return self.read(request);
@@ -174,25 +221,9 @@ impl World {
         ));
         fate
     }
+}
 
-    /// CodePipeline: a job's result.
-    fn settle(&mut self, target: &str, body: &[u8]) -> Fate {
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body: Value = serde_json::from_slice(body).expect("JSON");
-        if self
-            .reports
-            .iter()
-            .any(|(_, other)| other["jobId"] == body["jobId"])
-        {
-            return Fate::Answer(
-                400,
-                r#"{"__type": "InvalidJobStateException", "message": "it is settled"}"#.to_owned(),
-            );
-        }
-        self.reports.push((operation, body));
-        Fate::Answer(200, "{}".to_owned())
-    }
-
+impl World {
     /// S3: the input artifact.
     fn read(&self, request: &HttpRequest) -> Fate {
         let whole = &self.archive;
@@ -356,7 +387,24 @@ impl World {
     }
 }
 
-fn answer(operation: &str, result: Result<String, Refusal>) -> Fate {
+/// CodePipeline: a job's result.
+pub(crate) fn settle(reports: &mut Vec<(String, Value)>, target: &str, body: &[u8]) -> Fate {
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    if reports
+        .iter()
+        .any(|(_, other)| other["jobId"] == body["jobId"])
+    {
+        return Fate::Answer(
+            400,
+            r#"{"__type": "InvalidJobStateException", "message": "it is settled"}"#.to_owned(),
+        );
+    }
+    reports.push((operation, body));
+    Fate::Answer(200, "{}".to_owned())
+}
+
+pub(crate) fn answer(operation: &str, result: Result<String, Refusal>) -> Fate {
     match result {
         Ok(text) => Fate::Answer(
             200,
@@ -368,7 +416,7 @@ fn answer(operation: &str, result: Result<String, Refusal>) -> Fate {
     }
 }
 
-fn refuse(status: u16, code: &str, message: &str) -> Fate {
+pub(crate) fn refuse(status: u16, code: &str, message: &str) -> Fate {
     Fate::Answer(
         status,
         format!(
