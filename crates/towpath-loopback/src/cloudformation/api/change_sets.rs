@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::request::{Absent, principal, token};
-use super::stacks::{
-    begin_creation, begin_import, begin_update, check_updatable, parse_on_failure, used,
-};
+use super::stacks::{begin_creation, begin_update, check_updatable, parse_on_failure, used};
 use crate::cloudformation::change_set::{
     ChangeSet, ChangeSetStatus, ChangeSetType, ExecutionStatus, Lineage,
 };
@@ -184,11 +182,13 @@ pub(super) fn execute(
                     stack.declared = declared;
                     begin_creation(world, stack, token, &this, principal)
                 }
-                ChangeSetType::Update => {
-                    begin_update(world, stack, declared, token, &this, principal)
-                }
-                ChangeSetType::Import => {
-                    begin_import(world, stack, declared, token, &this, principal)
+                ChangeSetType::Update | ChangeSetType::Import => {
+                    let status = if change_set.kind == ChangeSetType::Import {
+                        StackStatus::ImportInProgress
+                    } else {
+                        StackStatus::UpdateInProgress
+                    };
+                    begin_update(world, stack, status, declared, token, &this, principal)
                 }
             };
             Ok((run, change_set.kind, change_set.imports, on_failure, ended))

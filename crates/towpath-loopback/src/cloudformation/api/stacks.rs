@@ -228,6 +228,7 @@ pub(crate) async fn update_within(
             Ok(begin_update(
                 world,
                 stack,
+                StackStatus::UpdateInProgress,
                 declared,
                 token,
                 "UpdateStack",
@@ -239,16 +240,19 @@ pub(crate) async fn update_within(
     Ok(id)
 }
 
-/// Moves a stack into an update, and gives the deployment that is to be spawned.
+/// Moves a stack into an update or an import, by the `status` that it begins with, and gives the deployment that is to be
+/// spawned.
 pub(super) fn begin_update(
     world: &Arc<World>,
     stack: &mut Stack,
+    status: StackStatus,
     declared: Declared,
     token: Option<String>,
     request: &str,
     principal: Caller,
 ) -> Run {
     remember(stack, token.as_deref(), request);
+    // The service's model has no type of operation for an import; it changes what the stack has.
     let (operation, _) = stack.begin(OperationType::UpdateStack, token, now());
     // A stack that stopped half way keeps the baseline of the last time when all was well.
     if stack.baseline.is_none() {
@@ -259,37 +263,7 @@ pub(super) fn begin_update(
         });
     }
     stack.declared = declared;
-    stack.enter(
-        now(),
-        StackStatus::UpdateInProgress,
-        Some(USER_INITIATED.to_owned()),
-    );
-    Run::new(world, stack, operation, principal)
-}
-
-/// Moves a stack into an import, and gives the deployment that is to be spawned.
-pub(super) fn begin_import(
-    world: &Arc<World>,
-    stack: &mut Stack,
-    declared: Declared,
-    token: Option<String>,
-    request: &str,
-    principal: Caller,
-) -> Run {
-    remember(stack, token.as_deref(), request);
-    // The service's model has no type of operation for it; it changes what the stack has.
-    let (operation, _) = stack.begin(OperationType::UpdateStack, token, now());
-    stack.baseline = Some(Baseline {
-        declared: stack.declared.clone(),
-        resources: stack.resources.clone(),
-        outputs: stack.outputs.clone(),
-    });
-    stack.declared = declared;
-    stack.enter(
-        now(),
-        StackStatus::ImportInProgress,
-        Some(USER_INITIATED.to_owned()),
-    );
+    stack.enter(now(), status, Some(USER_INITIATED.to_owned()));
     Run::new(world, stack, operation, principal)
 }
 
