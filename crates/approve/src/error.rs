@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use towpath_alarms::Alarm;
 use towpath_job::{Failure, FailureType, JobError, VariablesError, duration};
-use towpath_stack::gate::Loss;
+use towpath_stack::gate::{self, Loss};
 
 /// How many alarms are told of one by one.
 const TOLD: usize = 10;
@@ -53,7 +53,7 @@ pub enum ApproveError {
         reason: String,
     },
     /// The plan would lose data, and that was not allowed.
-    #[error("the plan for stack `{stack}` would lose data: {}", all(.losses))]
+    #[error("the plan for stack `{stack}` would lose data: {}", gate::told(.losses))]
     WouldLose {
         /// The stack.
         stack: String,
@@ -76,11 +76,6 @@ pub enum ApproveError {
 fn quoted(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
-}
-
-fn all(losses: &[Loss]) -> String {
-    let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
-    all.join("; ")
 }
 
 fn in_alarm(alarms: &[Alarm]) -> String {
@@ -129,11 +124,10 @@ impl From<ApproveError> for Failure {
                 "let `plan=` name the output artifact of a deploy-stack action with action=plan, of the same version of Towpath",
             ),
             ApproveError::WouldLose { losses, .. } => {
-                let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
                 Self::configuration(message).with_hint(format!(
                     "keep what is there by DeletionPolicy and UpdateReplacePolicy in the template; or, if it may go, allow that \
                      in the UserParameters of this action: allow-loss={}, or replace=allow for all",
-                    names.join(",")
+                    gate::names(&losses)
                 ))
             }
             ApproveError::Unjudged { nested, .. } => Self::configuration(message).with_hint(format!(

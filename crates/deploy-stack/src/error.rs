@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use towpath_job::{Failure, FailureType, JobError, VariablesError};
 use towpath_stack::cause::{self, Blame, Cause};
-use towpath_stack::gate::Loss;
+use towpath_stack::gate::{self, Loss};
 use towpath_stack::{Fault, Importer, STACK_TYPE, StackError, StackStatus};
 use towpath_template::TemplateError;
 
@@ -102,7 +102,7 @@ pub enum DeployError {
         reason: String,
     },
     /// The plan would lose data, and that was not allowed.
-    #[error("the plan for stack `{stack}` would lose data: {}", all(.losses))]
+    #[error("the plan for stack `{stack}` would lose data: {}", gate::told(.losses))]
     Stopped {
         /// The stack.
         stack: String,
@@ -226,11 +226,6 @@ fn because(reason: Option<&String>) -> String {
 fn quoted(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
-}
-
-fn all(losses: &[Loss]) -> String {
-    let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
-    all.join("; ")
 }
 
 fn imported(importers: &[Importer]) -> String {
@@ -421,11 +416,10 @@ impl From<DeployError> for Failure {
                 }
             }
             DeployError::Stopped { losses, .. } => {
-                let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
                 Failure::configuration(message).with_hint(format!(
                     "keep what is there by DeletionPolicy and UpdateReplacePolicy in the template, or allow the loss in \
                      UserParameters: allow-loss={}, or replace=allow for all; action=plan publishes the whole plan",
-                    names.join(",")
+                    gate::names(&losses)
                 ))
             }
             DeployError::Unjudged { nested, .. } => Failure::configuration(message).with_hint(format!(

@@ -124,6 +124,18 @@ pub struct Loss {
     pub because: Vec<String>,
 }
 
+/// Losses as a message tells them, one behind the other.
+pub fn told(losses: &[Loss]) -> String {
+    let all: Vec<String> = losses.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+/// The names of what would go, as `allow-loss=` takes them.
+pub fn names(losses: &[Loss]) -> String {
+    let names: Vec<&str> = losses.iter().map(|loss| loss.resource.as_str()).collect();
+    names.join(",")
+}
+
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ({}", self.resource, self.resource_type)?;
