@@ -5,7 +5,8 @@ use towpath_tests::{Action, Done, Tree, World};
 
 use crate::{ROLE, act, topics, world};
 
-const ALARM: &str = "Resources:
+/// An alarm that nothing has set off.
+pub(crate) const ALARM: &str = "Resources:
   Errors:
     Type: AWS::CloudWatch::Alarm
     Properties:

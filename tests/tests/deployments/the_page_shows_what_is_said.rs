@@ -11,6 +11,7 @@ use towpath_tests::{Done, World};
 
 use crate::a_broken_stack_is_brought_back::fail;
 use crate::a_failure_is_told_by_its_cause::{SEED, twice};
+use crate::inputs_are_checked_before_anything_is_made::ALARM;
 use crate::{act, setup, table, topics, until, world};
 
 /// Several tests may write the page.
@@ -305,20 +306,7 @@ async fn an_alarm() {
         "no-such-alarm",
         &act(&world, &topics(1), "&alarms=app-errors").await,
     );
-    let alarm = "Resources:
-  Errors:
-    Type: AWS::CloudWatch::Alarm
-    Properties:
-      AlarmName: app-errors
-      Namespace: AWS/Lambda
-      MetricName: Errors
-      Statistic: Sum
-      Period: 60
-      EvaluationPeriods: 1
-      Threshold: 1
-      ComparisonOperator: GreaterThanOrEqualToThreshold
-";
-    make(&world, "alarms", alarm).await;
+    make(&world, "alarms", ALARM).await;
     act(&world, &topics(1), "").await.succeeded();
     let rings = async {
         until(&world, "UPDATE_IN_PROGRESS").await;
