@@ -4,6 +4,8 @@
 //! What is held: nothing goes, and no bucket is emptied, but what was asked for and may go at that very moment; nothing
 //! is retained or forced that was not allowed; nothing goes in a dry run; and what is told to be deleted is gone.
 
+mod stack;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -11,6 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
 use towpath_stack::StackStatus as S;
 
+use self::stack::{Kind, Resource, Stack, arn, resources};
 use crate::chance::Chance;
 use crate::wire::{Fate, Lives, Wire, answer, refuse, settle};
 
@@ -64,46 +67,6 @@ impl Asked {
         }
         text
     }
-}
-
-/// What is in the way of a resource's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A bucket with so many objects.
-    Bucket(u64),
-    /// Nothing is, or it will never go.
-    Topic { stuck: bool },
-    /// Another stack, by its place.
-    Nested(usize),
-}
-
-#[derive(Debug)]
-struct Resource {
-    id: String,
-    kind: Kind,
-    /// The template says `Retain` or `RetainExceptOnCreate`.
-    kept: bool,
-    status: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Debug)]
-struct Stack {
-    name: String,
-    status: S,
-    ephemeral: bool,
-    /// Its `towpath:expires-at`.
-    end: Option<&'static str>,
-    protected: bool,
-    parent: Option<usize>,
-    imported: bool,
-    resources: Vec<Resource>,
-    /// What was asked for: which resources stay, and whether whatever remains does.
-    deletion: Option<(BTreeSet<String>, bool)>,
-    /// Where it goes back to when the deletion is refused.
-    refused: Option<S>,
-    tokens: BTreeSet<String>,
-    late: Option<(S, u32)>,
 }
 
 /// A Region.
@@ -609,113 +572,4 @@ impl Lives for Region {
         self.trace
             .push(format!("somebody else meddles with {at}: {deed}"));
     }
-}
-
-impl Stack {
-    fn export(&self) -> String {
-        format!("{}-export", self.name)
-    }
-
-    fn physical(&self, one: &Resource) -> String {
-        format!("{}-{}", self.name, one.id).to_lowercase()
-    }
-
-    fn described(&mut self) -> String {
-        let mut status = self.status;
-        if let Some((before, left)) = self.late.take()
-            && left > 0
-        {
-            status = before;
-            self.late = Some((before, left - 1));
-        }
-        let mut tags = String::new();
-        let end = self.end.map(|end| ("towpath:expires-at", end));
-        let mark = self.ephemeral.then_some(("towpath:ephemeral", "true"));
-        for (key, value) in mark.into_iter().chain(end) {
-            let _ = write!(
-                tags,
-                "<member><Key>{key}</Key><Value>{value}</Value></member>"
-            );
-        }
-        // By the rules of nested stacks a child has the root's ARN here; ours are one deep.
-        let parent = self.parent.map_or_else(String::new, |_| {
-            format!("<ParentId>{}</ParentId>", arn("app-0"))
-        });
-        format!(
-            "<member><StackId>{}</StackId><StackName>{}</StackName><StackStatus>{status}</StackStatus><CreationTime>2020-01-01T00:00:00Z</CreationTime><EnableTerminationProtection>{}</EnableTerminationProtection><Outputs><member><OutputKey>Out</OutputKey><OutputValue>v</OutputValue><ExportName>{}</ExportName></member></Outputs><Tags>{tags}</Tags>{parent}</member>",
-            arn(&self.name),
-            self.name,
-            self.protected,
-            self.export(),
-        )
-    }
-
-    fn summaries(&self) -> String {
-        let mut all = String::new();
-        for one in &self.resources {
-            let physical = match one.kind {
-                Kind::Nested(_) => arn(&format!("{}-Nested", self.name)),
-                _ => self.physical(one),
-            };
-            let _ = write!(
-                all,
-                "<member><LogicalResourceId>{}</LogicalResourceId><PhysicalResourceId>{physical}</PhysicalResourceId><ResourceType>{}</ResourceType><ResourceStatus>{}</ResourceStatus><ResourceStatusReason>{}</ResourceStatusReason><LastUpdatedTimestamp>2020-01-01T00:00:00Z</LastUpdatedTimestamp></member>",
-                one.id,
-                one.kind.words(),
-                one.status,
-                one.reason
-            );
-        }
-        format!("<StackResourceSummaries>{all}</StackResourceSummaries>")
-    }
-
-    fn template(&self) -> String {
-        let mut text = "Resources:\n".to_owned();
-        for (number, one) in self.resources.iter().enumerate() {
-            let policy = match (one.kept, number % 2) {
-                (false, _) => "Delete",
-                (true, 0) => "Retain",
-                (true, _) => "RetainExceptOnCreate",
-            };
-            let _ = write!(
-                text,
-                "  {}:\n    Type: {}\n    DeletionPolicy: {policy}\n",
-                one.id,
-                one.kind.words()
-            );
-        }
-        text
-    }
-}
-
-impl Kind {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Bucket(_) => "AWS::S3::Bucket",
-            Self::Topic { .. } => "AWS::SNS::Topic",
-            Self::Nested(_) => "AWS::CloudFormation::Stack",
-        }
-    }
-}
-
-fn resources(chance: &mut Chance) -> Vec<Resource> {
-    let one = |id: &str, kind: Kind, kept: bool| Resource {
-        id: id.to_owned(),
-        kind,
-        kept,
-        status: "CREATE_COMPLETE",
-        reason: "",
-    };
-    let stuck = chance.one_in(6);
-    let mut all = vec![one("Topic", Kind::Topic { stuck }, false)];
-    for id in ["Assets", "Logs"] {
-        if chance.one_in(2) {
-            all.push(one(id, Kind::Bucket(chance.below(3)), chance.one_in(4)));
-        }
-    }
-    all
-}
-
-fn arn(name: &str) -> String {
-    format!("arn:aws:cloudformation:eu-west-1:111111111111:stack/{name}/1")
 }
