@@ -12,15 +12,12 @@ use towpath_stack::resources::{self, Resource};
 use towpath_stack::step::STALE_READS;
 use towpath_stack::teardown::{self, Chosen, Done, How, Leftover, Rules, Step};
 use towpath_stack::{
-    Fault, Observed, STACK_TYPE, Stack, StackError, StackStatus, describe, importers,
+    Fault, NESTED_DEPTH, Observed, STACK_TYPE, Stack, StackError, StackStatus, describe, importers,
 };
 use towpath_template::Template;
 
 use crate::bucket::{self, Emptied};
 use crate::{DeployError, DeployStack, Pace, Parameters, deploy};
-
-/// How deep nested stacks are followed to their buckets.
-const DEPTH: usize = 5;
 
 /// What this attempt has done so far: the state of the continuation token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -331,7 +328,7 @@ impl<'a> Ending<'a> {
         let mut kept = BTreeSet::new();
         let mut all = BTreeSet::new();
         let mut level = vec![(String::new(), stack.arn.clone())];
-        for _ in 0..DEPTH {
+        for _ in 0..NESTED_DEPTH {
             let mut below = Vec::new();
             for (path, arn) in std::mem::take(&mut level) {
                 let resources = resources::list(self.client, &arn).await?;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use towpath_job::parameters::{ParameterError, Query};
 use towpath_job::{Job, Outcome, Progress, Variables};
 use towpath_stack::step::{self, Goal, Kind, Preparation};
-use towpath_stack::{Observed, STACK_TYPE, Stack, describe, resources};
+use towpath_stack::{NESTED_DEPTH, Observed, STACK_TYPE, Stack, describe, resources};
 
 pub use error::SiteError;
 pub use objects::{Bucket, Counts, Put};
@@ -165,9 +165,6 @@ async fn advance(
     }
 }
 
-/// How deep nested stacks are followed to their buckets.
-const DEPTH: usize = 5;
-
 /// The bucket that an output names: one of this stack or of its nested stacks, and no other.
 async fn bucket(client: &Client, stack: &Stack, output: &str) -> Result<String, DeployError> {
     let Some(bucket) = stack.outputs.get(output) else {
@@ -179,7 +176,7 @@ async fn bucket(client: &Client, stack: &Stack, output: &str) -> Result<String, 
         .into());
     };
     let mut level = vec![stack.arn.clone()];
-    for _ in 0..=DEPTH {
+    for _ in 0..=NESTED_DEPTH {
         let mut below = Vec::new();
         for stack in level {
             for resource in resources::list(client, &stack).await? {

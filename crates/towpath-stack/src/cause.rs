@@ -11,7 +11,7 @@ use std::fmt;
 
 use aws_sdk_cloudformation::Client;
 
-use crate::{STACK_TYPE, Stack, StackError, StackStatus};
+use crate::{NESTED_DEPTH, STACK_TYPE, Stack, StackError, StackStatus};
 use events::{is_failed, is_stack};
 
 mod advice;
@@ -90,9 +90,6 @@ impl Cause {
     }
 }
 
-/// How deep nested stacks are followed.
-const DEPTH: usize = 5;
-
 /// Reads the events of our operation and of the nested stacks that failed in it, and tells the cause.
 ///
 /// Our events carry `token`; of an engine that does not stamp them, those since `since` (seconds
@@ -108,7 +105,7 @@ pub async fn find(
     let began = began(&all);
     let mut seen = BTreeSet::from([stack.to_owned()]);
     let mut level = failed_nested_stacks(&all, &seen);
-    for _ in 0..DEPTH {
+    for _ in 0..NESTED_DEPTH {
         let mut below = Vec::new();
         for nested in level {
             if !seen.insert(nested.clone()) {
@@ -189,7 +186,7 @@ pub async fn leftovers(
     let began = began(&events);
     let mut seen = BTreeSet::from([stack.to_owned()]);
     let mut level = first::updated_nested_stacks(&events, "");
-    for _ in 0..DEPTH {
+    for _ in 0..NESTED_DEPTH {
         let mut below = Vec::new();
         for (name, nested) in level {
             if !seen.insert(nested.clone()) {

@@ -24,5 +24,5 @@ pub mod teardown;
 
 pub use error::{Fault, StackError};
 pub use importers::{Importer, importers};
-pub use observe::{Observed, STACK_TYPE, Stack, describe, describe_all};
+pub use observe::{NESTED_DEPTH, Observed, STACK_TYPE, Stack, describe, describe_all};
 pub use status::StackStatus;

@@ -9,6 +9,9 @@ use crate::{StackError, StackStatus};
 /// The type of a stack, among the resources of another and in its own events.
 pub const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 
+/// How deep nested stacks are followed: to their change sets, to the cause of a failure, to their buckets.
+pub const NESTED_DEPTH: usize = 5;
+
 /// A stack as `DescribeStacks` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {

@@ -5,13 +5,10 @@ use aws_sdk_cloudformation::types::{
     EventFilter, HookFailureMode, HookStatus, ListHookResultsTargetType, OperationEvent,
 };
 
-use crate::StackError;
+use crate::{NESTED_DEPTH, StackError};
 
 /// How many pages are read of each list.
 const PAGES: usize = 10;
-
-/// How deep change sets of nested stacks are followed.
-const DEPTH: usize = 5;
 
 /// What stands behind a change set's reason: the findings of the validation before a deployment, of hooks, or the reason
 /// of the nested change set that it names. A reason that says all itself is given back as it is, and so is one that
@@ -20,7 +17,7 @@ pub async fn why_refused(client: &Client, change_set: &str, reason: &str) -> Str
     let mut change_set = change_set.to_owned();
     let mut reason = reason.to_owned();
     let mut path = String::new();
-    for _ in 0..DEPTH {
+    for _ in 0..NESTED_DEPTH {
         let Some(nested) = nested_change_set(&reason).map(str::to_owned) else {
             break;
         };

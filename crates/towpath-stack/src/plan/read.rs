@@ -16,10 +16,7 @@ use towpath_template::Template;
 use super::secrets::{self, Hidden};
 use super::{Plan, planned};
 use crate::change_set::{self, Verdict};
-use crate::{Fault, STACK_TYPE, StackError};
-
-/// How deep nested stacks are followed.
-const DEPTH: usize = 5;
+use crate::{Fault, NESTED_DEPTH, STACK_TYPE, StackError};
 
 /// Reads a change set by ARN: what has become of it, and, when it can be executed, what it would do.
 ///
@@ -120,7 +117,7 @@ async fn one(
         if let Some(change_set) = inner(change) {
             let mut within = place.within.clone();
             within.push(shown.logical_id.clone());
-            if within.len() <= DEPTH {
+            if within.len() <= NESTED_DEPTH {
                 nested.push(Place {
                     change_set: change_set.to_owned(),
                     stack: shown
